@@ -1,0 +1,156 @@
+//! Makes the file or folder that `{data.NAME}` stands for; the network is not needed.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::entries::Source;
+use super::fetch::Contents;
+use super::select::Selection;
+use super::{Error, FetchedData, Fetcher, Result, tree, unpack};
+use crate::fs;
+use crate::package::manifest::Unpack;
+use crate::package::{Digest, Hasher};
+use crate::progress::{Progress, Unit};
+
+impl FetchedData {
+    /// What the data is after unpacking and selecting: equal keys, equal files. Step caches use
+    /// it.
+    #[must_use]
+    pub fn key(&self) -> Digest {
+        let mut text = format!("mpkg data 1\ndigest {}\n", self.digest);
+        let _ = writeln!(text, "unpack {}", self.reference.unpack.as_str());
+        for glob in &self.reference.select {
+            let _ = writeln!(text, "select {glob}");
+        }
+        Digest::of(text.as_bytes())
+    }
+
+    /// Whether the bytes can be used where they are.
+    fn is_as_it_is(&self) -> bool {
+        let whole = self.reference.unpack == Unpack::None && self.reference.select.is_empty();
+        match self.contents {
+            Contents::File(_) => self.reference.unpack == Unpack::None,
+            Contents::Folder(_) => whole,
+            Contents::Shards(_) => false,
+        }
+    }
+}
+
+impl Fetcher<'_> {
+    /// Gives the read-only file or folder for `{data.NAME}`: unpacked and selected, made once
+    /// and kept in the cache. What was changed there since is made anew.
+    ///
+    /// # Errors
+    /// When an archive is broken or refused, a glob of `select` chooses nothing, or a file cannot
+    /// be written; then nothing of it stays.
+    pub fn materialise(&self, data: &FetchedData, progress: &dyn Progress) -> Result<PathBuf> {
+        self.make(data, progress).map_err(Error::of(&data.reference.name))
+    }
+
+    fn make(&self, data: &FetchedData, progress: &dyn Progress) -> Result<PathBuf> {
+        if data.is_as_it_is()
+            && let Contents::File(path) | Contents::Folder(path) = &data.contents
+        {
+            return Ok(path.clone());
+        }
+        let folder = self.client.cache().root().join("unpacked");
+        let key = data.key();
+        let goal = folder.join(key.to_string());
+        let stamp = folder.join(format!("{key}.stamp"));
+        let _lock = fs::Lock::acquire(&folder.join(format!("{key}.lock")), || {
+            progress
+                .note(&format!("Waiting for another mpkg that unpacks {}", data.reference.name));
+        })?;
+        if let Some(found) = stamp_of(&goal)? {
+            if fs::read_to_string(&stamp, 256).is_ok_and(|text| text == found.to_string()) {
+                return Ok(goal);
+            }
+            remove(&goal)?;
+        }
+        let staging = folder.join(format!("{key}.new"));
+        remove(&staging)?;
+        if let Err(error) = fill(data, &staging, progress) {
+            remove(&staging)?;
+            return Err(error);
+        }
+        sync(&folder)?;
+        std::fs::rename(&staging, &goal).map_err(fs::Error::at("rename a folder to", &goal))?;
+        if let Some(found) = stamp_of(&goal)? {
+            fs::write_atomically(&stamp, found.to_string().as_bytes())?;
+        }
+        Ok(goal)
+    }
+}
+
+/// Writes the data to the new path `goal`.
+fn fill(data: &FetchedData, goal: &Path, progress: &dyn Progress) -> Result<()> {
+    let reference = &data.reference;
+    let label = format!("Unpacking {}", reference.name);
+    match &data.contents {
+        Contents::File(path) => {
+            let shown = reference.name.to_string();
+            let source = Source { path, shown: &shown };
+            let task = progress.start(&label, None, Unit::Items);
+            match unpack::kind(reference.unpack) {
+                Some(kind) => unpack::archive(&source, kind, &reference.select, goal, &*task),
+                None => unpack::gz(&source, goal),
+            }
+        }
+        Contents::Folder(path) => {
+            let mut selection = Selection::of(&reference.select)?;
+            let mut files = tree::files(path)?;
+            files.retain(|(name, _)| selection.takes(name.as_str()));
+            selection.finish()?;
+            let mut folder = unpack::Folder::new(goal)?;
+            for (name, from) in &files {
+                folder.copy(name, from)?;
+            }
+            folder.finish()
+        }
+        Contents::Shards(files) => {
+            let mut folder = unpack::Folder::new(goal)?;
+            for (name, from) in files {
+                folder.link(name, from)?;
+            }
+            folder.finish()
+        }
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => Ok(fs::remove_folder(path)?),
+        Ok(_) => Ok(std::fs::remove_file(path).map_err(fs::Error::at("remove", path))?),
+        Err(_) => Ok(()),
+    }
+}
+
+/// One call for all files, instead of one each.
+fn sync(folder: &Path) -> Result<()> {
+    std::fs::File::open(folder)
+        .and_then(|handle| Ok(rustix::fs::syncfs(handle)?))
+        .map_err(|error| fs::Error::at("sync", folder)(error).into())
+}
+
+/// What the names, sizes and dates below `path` come to; `None` where nothing is.
+fn stamp_of(path: &Path) -> Result<Option<Digest>> {
+    if path.symlink_metadata().is_err() {
+        return Ok(None);
+    }
+    let mut hasher = Hasher::new();
+    for entry in walkdir::WalkDir::new(path).sort_by_file_name() {
+        let unreadable = |error: walkdir::Error| fs::Error::at("read", path)(error.into());
+        let entry = entry.map_err(unreadable)?;
+        if entry.file_type().is_dir() {
+            continue;
+        }
+        let metadata = entry.metadata().map_err(unreadable)?;
+        let relative = entry.path().strip_prefix(path).unwrap_or(entry.path());
+        hasher.update(relative.as_os_str().as_encoded_bytes());
+        let (size, ino) = (metadata.len(), metadata.ino());
+        let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
+        hasher.update(format!("\0{size} {ino} {seconds}.{nanoseconds}\n").as_bytes());
+    }
+    Ok(Some(hasher.finish()))
+}

@@ -1,0 +1,26 @@
+//! Data references: from the manifest's words to files that a build can read (spec/data.md).
+//!
+//! [`Fetcher::fetch`] brings the bytes of every reference into the cache, checked;
+//! [`Fetcher::materialise`] makes of them the file or folder that `{data.NAME}` stands for,
+//! without the network.
+
+mod ar;
+mod check;
+mod deb;
+mod entries;
+mod error;
+mod fetch;
+mod materialise;
+mod member;
+mod parallel;
+mod pypi;
+mod select;
+mod shards;
+mod tool;
+mod tree;
+mod unpack;
+mod watch;
+
+pub use check::{Checked, Depth};
+pub use error::{Error, Result};
+pub use fetch::{FetchedData, Fetcher, Planned, Provenance, shown};

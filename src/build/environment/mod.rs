@@ -1,0 +1,144 @@
+//! The software that steps run in: an interpreter found on this machine, wheels pinned by hash,
+//! programs whose versions are checked, and a fixed set of variables (spec/environment.md).
+
+mod error;
+mod interpreter;
+mod lock;
+mod pip;
+mod programs;
+mod requirement;
+mod variables;
+mod venv;
+mod wheel;
+
+pub use error::{Error, Result};
+pub use interpreter::Python;
+pub use programs::SystemFound;
+pub use variables::StepVariables;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::sandbox::{Access, Mount, Plan};
+use crate::fs;
+use crate::package::Digest;
+use crate::package::manifest::EnvironmentSection;
+use crate::progress::Progress;
+
+/// The longest lock file that is read.
+const LONGEST_LOCK: u64 = 64 << 20;
+
+/// What is to be made ready.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// The manifest's `[environment]`.
+    pub section: &'a EnvironmentSection,
+    /// The source tree.
+    pub tree: &'a Path,
+    /// The cache folder, `HOME/cache`.
+    pub cache: &'a Path,
+    /// The folders in which programs are looked for, in the order of `$PATH`.
+    pub search_path: &'a [PathBuf],
+    /// Whether wheels may be fetched.
+    pub network: Network,
+}
+
+/// Whether the network may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// It may.
+    Allowed,
+    /// Only what lies in the cache is used.
+    Offline,
+}
+
+/// A wheel that stands in an environment.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Wheel {
+    /// The project's name, in its normal form.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The wheel's digest.
+    pub sha256: Digest,
+    /// The wheel's file name.
+    pub file: String,
+}
+
+/// Software that is ready for steps to run in.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// The folder with the interpreter's link and the wheels' contents, read-only.
+    pub root: Option<PathBuf>,
+    /// The interpreter.
+    pub python: Option<Python>,
+    /// The digest of the lock file.
+    pub lock_digest: Option<Digest>,
+    /// The wheels, in the order of their names.
+    pub wheels: Vec<Wheel>,
+    /// The programs of `system`, in the manifest's order.
+    pub system: Vec<SystemFound>,
+    variables: BTreeMap<String, String>,
+}
+
+/// Makes the software ready: finds the interpreter and the programs, fetches and checks the
+/// wheels, and puts them into a folder of the cache, once for each lock file and interpreter.
+///
+/// # Errors
+/// When something is missing, too old, not pinned by hash, or cannot be fetched.
+pub fn prepare(request: &Request<'_>, progress: &dyn Progress) -> Result<Environment> {
+    let section = request.section;
+    variables::check(&section.variables)?;
+    let system = programs::find(&section.system, request.search_path)?;
+    let lock = section.lock.as_ref().map(|path| read_lock(request.tree, path.as_str()));
+    let lock = lock.transpose()?;
+    let mut environment = Environment {
+        root: None,
+        python: None,
+        lock_digest: lock.as_ref().map(|lock| lock.digest),
+        wheels: Vec::new(),
+        system,
+        variables: section.variables.clone(),
+    };
+    if section.python.is_none() && lock.is_none() {
+        return Ok(environment);
+    }
+    let mut wanted = Vec::new();
+    for text in section.python.iter().chain(lock.iter().filter_map(|lock| lock.python.as_ref())) {
+        wanted.push(requirement::PythonRequirement::parse(text)?);
+    }
+    let python = interpreter::find(&wanted, request.search_path)?;
+    let made = venv::make(request, &python, lock.as_ref(), progress)?;
+    environment.root = Some(made.root);
+    environment.wheels = made.wheels;
+    environment.python = Some(python);
+    Ok(environment)
+}
+
+fn read_lock(tree: &Path, name: &str) -> Result<lock::LockFile> {
+    let path = tree.join(name);
+    let text = fs::read_to_string(&path, LONGEST_LOCK)?;
+    lock::LockFile::parse(&text, name)
+}
+
+impl Environment {
+    /// What a command in this environment sees of it.
+    #[must_use]
+    pub fn mounts(&self, plan: &Plan) -> Vec<Mount> {
+        let mut mounts = Vec::new();
+        for folder in self.python.iter().flat_map(|python| &python.folders) {
+            mounts.push(plan.mount_in_place(folder, Access::ReadOnly));
+        }
+        for folder in self.system.iter().filter_map(|found| found.folder.as_ref()) {
+            mounts.push(plan.mount_in_place(folder, Access::ReadOnly));
+        }
+        if let Some(root) = &self.root {
+            mounts.push(plan.mount(root, "env", Access::ReadOnly));
+        }
+        mounts.sort_by(|one, other| one.inside.cmp(&other.inside));
+        mounts.dedup();
+        mounts
+    }
+}

@@ -1,0 +1,91 @@
+//! `.mpkg/inputs.json` in a binary package: what went into it, and nothing that depends on the
+//! machine (spec/build.md, "The inputs of a binary package").
+
+use serde_json::{Map, Value, json};
+
+use super::record::{DataRecord, DependencyRecord};
+use crate::crypto::canonical;
+use crate::package::Digest;
+use crate::package::manifest::Manifest;
+
+/// The version of the format.
+pub const INPUTS_FORMAT: u32 = 1;
+
+/// The bytes of `.mpkg/inputs.json`: canonical JSON.
+///
+/// # Errors
+/// When a word of the manifest cannot stand in canonical JSON.
+pub fn inputs_json(
+    manifest: &Manifest,
+    source: Digest,
+    data: &[DataRecord],
+    dependencies: &[DependencyRecord],
+    environment_lock: Option<Digest>,
+) -> Result<Vec<u8>, canonical::Error> {
+    canonical::to_vec(&json!({
+        "format": INPUTS_FORMAT,
+        "source": source,
+        "data": data.iter().map(of_data).collect::<Vec<_>>(),
+        "dependencies": dependencies.iter().map(of_dependency).collect::<Vec<_>>(),
+        "environment": of_environment(manifest, environment_lock),
+        "seeds": seeds(manifest),
+        "reproducibility": contract(manifest),
+    }))
+}
+
+fn of_data(data: &DataRecord) -> Value {
+    json!({
+        "name": data.name,
+        "sha256": data.sha256,
+        "size": data.size,
+        "license": data.license,
+        "level": data.level,
+        "role": data.role,
+    })
+}
+
+fn of_dependency(package: &DependencyRecord) -> Value {
+    json!({
+        "name": package.name,
+        "version": package.version,
+        "variant": package.variant,
+        "package-digest": package.package_digest,
+    })
+}
+
+fn of_environment(manifest: &Manifest, lock: Option<Digest>) -> Value {
+    let mut environment = Map::new();
+    environment.insert("variables".to_owned(), json!(manifest.environment.variables));
+    if let Some(python) = &manifest.environment.python {
+        environment.insert("python".to_owned(), json!(python));
+    }
+    if let Some(lock) = lock {
+        environment.insert("lock".to_owned(), json!(lock));
+    }
+    environment.into()
+}
+
+/// Seeds by step; as text, for they may be larger than a canonical number.
+fn seeds(manifest: &Manifest) -> Value {
+    let seeds: Map<String, Value> = manifest
+        .steps
+        .iter()
+        .filter_map(|step| Some((step.name.to_string(), json!(step.seed?.to_string()))))
+        .collect();
+    seeds.into()
+}
+
+/// The contract, its distances as decimal text: canonical JSON has no fractions.
+fn contract(manifest: &Manifest) -> Value {
+    let reproducibility = &manifest.reproducibility;
+    let mut contract = Map::new();
+    contract.insert("level".to_owned(), json!(reproducibility.level.as_str()));
+    for (name, value) in
+        [("max-abs", reproducibility.max_abs), ("min-cosine", reproducibility.min_cosine)]
+    {
+        if let Some(value) = value {
+            contract.insert(name.to_owned(), json!(value.to_string()));
+        }
+    }
+    contract.into()
+}

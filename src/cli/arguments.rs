@@ -1,0 +1,60 @@
+//! The flags that every command takes.
+
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, Parser};
+
+use super::commands::Command;
+
+/// Packs, builds, compares, installs and studies open AI models from their source.
+#[derive(Debug, Parser)]
+#[command(name = "mpkg", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub(super) struct Global {
+    /// A registry to use: an address or a folder. Several are asked in turn
+    #[arg(
+        long,
+        global = true,
+        env = "MPKG_REGISTRY",
+        value_name = "URL|DIR",
+        value_delimiter = ' '
+    )]
+    pub(super) registry: Vec<String>,
+    /// The folder for keys, cache and installed packages [default: the XDG data folder]
+    #[arg(long, global = true, env = "MPKG_HOME", value_name = "DIR")]
+    pub(super) home: Option<PathBuf>,
+    /// Print exactly one JSON document on stdout
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Say less
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// Do not use the network
+    #[arg(long, global = true)]
+    pub(super) offline: bool,
+    /// Do not ask
+    #[arg(short, long, global = true)]
+    pub(super) yes: bool,
+    /// Draw no progress bars
+    #[arg(long, global = true)]
+    pub(super) no_progress: bool,
+}
+
+/// The whole command line, for completions and the manual.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}

@@ -1,0 +1,198 @@
+//! `mpkg install`: installs packages with what they depend on.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{Context, Failure, Outcome};
+use crate::cli::words::{count, size, table};
+use crate::crypto::KeyId;
+use crate::ops::install::{Change, Options, Plan, Planned, Purpose, Renewal, Target, plan};
+use crate::resolve::{InvalidWish, Wish};
+use crate::store::{Generation, InstalledPackage, PicklePolicy};
+
+/// Flags of `mpkg install`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Arguments {
+    /// Packages of a registry, as NAME, NAME@REQUIREMENT or NAME@REQUIREMENT:VARIANT, or package
+    /// files, as ./FILE.mpkg
+    #[arg(required = true, value_name = "NAME|FILE")]
+    packages: Vec<String>,
+    /// Take dependencies from this package file, or from those in this folder, before any registry
+    #[arg(long, value_name = "FILE|DIR")]
+    with: Vec<PathBuf>,
+    #[command(flatten)]
+    change: ChangeArguments,
+}
+
+/// Flags of commands that install.
+#[derive(Debug, clap::Args)]
+pub(super) struct ChangeArguments {
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Let in pickle-based files, which can run code when they are loaded
+    #[arg(long)]
+    allow_pickle: bool,
+}
+
+pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
+    let targets: Vec<Target> =
+        arguments.packages.iter().map(|text| target(text)).collect::<Result<_, _>>()?;
+    let command = format!("install {}", arguments.packages.join(" "));
+    change(targets, arguments.with, Renewal::Keep, &arguments.change, command, context)
+}
+
+/// A text with a slash, or that ends in `.mpkg`, names a file.
+fn target(text: &str) -> Result<Target, InvalidWish> {
+    if text.contains('/') || Path::new(text).extension().is_some_and(|end| end == "mpkg") {
+        return Ok(Target::File(PathBuf::from(text)));
+    }
+    text.parse::<Wish>().map(Target::Wish)
+}
+
+/// Plans, shows, asks where more changes than was named, and carries out.
+pub(super) fn change(
+    targets: Vec<Target>,
+    with: Vec<PathBuf>,
+    renewal: Renewal,
+    flags: &ChangeArguments,
+    command: String,
+    context: &Context,
+) -> Result<Outcome, Failure> {
+    let client = context.client();
+    let options = Options {
+        targets,
+        with,
+        registries: context.registries.clone(),
+        renewal,
+        pickle: if flags.allow_pickle { PicklePolicy::Allow } else { PicklePolicy::Deny },
+        purpose: if flags.dry_run { Purpose::Look } else { Purpose::Change },
+        command,
+        now: context.now,
+    };
+    let plan = plan(&context.home, options, &client, context.progress())?;
+    let mut document = to_json(&plan);
+    if plan.is_empty() {
+        let names: Vec<String> = plan
+            .packages
+            .iter()
+            .filter(|planned| planned.named)
+            .map(|planned| planned.package.release().to_string())
+            .collect();
+        context.progress().note(&match names.as_slice() {
+            [] => "Everything is as it should be already".to_owned(),
+            _ => format!("Installed already: {}", names.join(", ")),
+        });
+        document["changed"] = json!(false);
+        return Ok(Outcome::done("", document));
+    }
+    let text = describe(&plan);
+    if flags.dry_run {
+        document["changed"] = json!(false);
+        return Ok(Outcome::done(text, document));
+    }
+    context.progress().note(text.trim_end());
+    if plan.exceeds_what_was_named() && !context.confirms("Go on?") {
+        context.progress().note("Nothing was changed");
+        document["changed"] = json!(false);
+        return Ok(Outcome::done("", document).answering(crate::cli::outcome::Answer::No));
+    }
+    let changed = plan.packages.iter().filter(|one| is_new(one)).count();
+    let generation = plan.carry_out(context.progress())?;
+    document["changed"] = json!(true);
+    document["generation"] = json!(generation.as_ref().map(|generation| generation.number));
+    if let Some(Generation { number, .. }) = generation {
+        let packages = count(changed, "package", "packages");
+        context.progress().note(&format!("Installed {packages} as generation {number}"));
+    }
+    Ok(Outcome::done("", document))
+}
+
+fn is_new(planned: &Planned) -> bool {
+    matches!(planned.change, Change::Install | Change::Replace(_))
+}
+
+/// The plan as lines of columns.
+fn describe(plan: &Plan<'_>) -> String {
+    let mut rows = Vec::new();
+    for planned in &plan.packages {
+        let release = planned.package.release();
+        let what = match &planned.change {
+            Change::Install => "install",
+            Change::Replace(_) => "replace",
+            Change::Mark => "keep",
+            Change::Keep => continue,
+        };
+        let mut row = vec![what.to_owned(), release.to_string()];
+        match (&planned.change, &planned.vouched) {
+            (Change::Replace(old), _) => row.push(format!("instead of {}", old.version)),
+            (_, None) => row.push("now on its own account".to_owned()),
+            _ if planned.named => row.push(String::new()),
+            _ => row.push("as a dependency".to_owned()),
+        }
+        if let Some(vouched) = &planned.vouched {
+            row.push(match vouched.fetch_size {
+                0 => format!("{} unpacked", size(vouched.unpacked_size)),
+                fetch => format!("{}, {} unpacked", size(fetch), size(vouched.unpacked_size)),
+            });
+            let keys: Vec<String> = vouched.signed_by.iter().map(KeyId::short).collect();
+            row.push(format!("signed by {}", keys.join(", ")));
+        }
+        rows.push(row);
+    }
+    for package in &plan.removed {
+        rows.push(vec![
+            "remove".to_owned(),
+            package.release().to_string(),
+            "nothing needs it".to_owned(),
+        ]);
+    }
+    table(&rows)
+}
+
+fn to_json(plan: &Plan<'_>) -> Value {
+    let packages: Vec<Value> = plan
+        .packages
+        .iter()
+        .filter(|planned| planned.change != Change::Keep || planned.named)
+        .map(|planned| {
+            let mut value = package_json(&planned.package);
+            let (change, before) = match &planned.change {
+                Change::Install => ("install", None),
+                Change::Replace(old) => ("replace", Some(&old.version)),
+                Change::Mark => ("mark", None),
+                Change::Keep => ("keep", None),
+            };
+            value["change"] = json!(change);
+            value["named"] = json!(planned.named);
+            if let Some(version) = before {
+                value["replaces"] = json!(version);
+            }
+            if let Some(vouched) = &planned.vouched {
+                value["fetch-size"] = json!(vouched.fetch_size);
+            }
+            value
+        })
+        .collect();
+    let removed: Vec<Value> = plan.removed.iter().map(package_json).collect();
+    json!({ "packages": packages, "removed": removed })
+}
+
+/// An installed package, for programs.
+pub(super) fn package_json(package: &InstalledPackage) -> Value {
+    json!({
+        "name": package.name,
+        "version": package.version,
+        "variant": package.variant,
+        "kind": package.kind,
+        "summary": package.summary,
+        "license": package.license,
+        "package-digest": package.package,
+        "source-digest": package.source,
+        "unpacked-size": package.unpacked_size,
+        "requested": package.requested.is_some(),
+        "origin": package.origin,
+        "signed-by": package.signed_by,
+    })
+}

@@ -1,0 +1,114 @@
+//! The commands, one a file: its flags, then one call, then printing.
+
+mod build;
+mod completions;
+mod fetch;
+mod files;
+mod gc;
+mod generations;
+mod info;
+mod init;
+mod install;
+mod key;
+mod list;
+mod man;
+mod pack;
+mod path;
+mod publish;
+mod reinstall;
+mod remove;
+mod rollback;
+mod search;
+mod sign;
+mod test;
+mod upgrade;
+mod verify;
+mod verify_installed;
+mod why;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::outcome::Outcome;
+
+/// What mpkg can be told to do.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Writes a source tree that builds as it is
+    Init(init::Arguments),
+    /// Fetches everything that a build needs, so that it can run offline
+    Fetch(fetch::Arguments),
+    /// Builds binary packages from a source tree or a source package
+    Build(build::Arguments),
+    /// Runs the tests of a source tree on what was built
+    Test(test::Arguments),
+    /// Packs a source tree into a source package, without building it
+    Pack(pack::Arguments),
+    /// Makes and manages signing keys
+    Key(key::Arguments),
+    /// Signs packages
+    Sign(sign::Arguments),
+    /// Checks signatures and contents of package files or installed packages
+    Verify(verify::Arguments),
+    /// Adds packages with their signatures to a registry
+    Publish(publish::Arguments),
+    /// Looks for packages by words
+    Search(search::Arguments),
+    /// Shows what a registry says about a package
+    Info(info::Arguments),
+    /// Installs packages with what they depend on
+    Install(install::Arguments),
+    /// Installs the newest versions of what is installed
+    Upgrade(upgrade::Arguments),
+    /// Writes installed packages anew, as a damaged one needs
+    Reinstall(reinstall::Arguments),
+    /// Removes packages from the profile
+    Remove(remove::Arguments),
+    /// Lists installed packages
+    List(list::Arguments),
+    /// Prints the folder of an installed package
+    Path(path::Arguments),
+    /// Says what an installed package is there for
+    Why(why::Arguments),
+    /// Lists the files of a package
+    Files(files::Arguments),
+    /// Lists the generations of the profile
+    Generations(generations::Arguments),
+    /// Goes back to the generation before, or to another
+    Rollback(rollback::Arguments),
+    /// Removes what no generation needs
+    Gc(gc::Arguments),
+    /// Prints completions for a shell
+    Completions(completions::Arguments),
+    /// Writes the manual pages
+    Man(man::Arguments),
+}
+
+/// Runs one command.
+pub(super) fn run(command: Command, context: &Context) -> Result<Outcome, Failure> {
+    match command {
+        Command::Init(arguments) => init::run(arguments, context),
+        Command::Fetch(arguments) => fetch::run(arguments, context),
+        Command::Build(arguments) => build::run(arguments, context),
+        Command::Test(arguments) => test::run(arguments, context),
+        Command::Pack(arguments) => pack::run(arguments, context),
+        Command::Key(arguments) => key::run(arguments, context),
+        Command::Sign(arguments) => sign::run(arguments, context),
+        Command::Verify(arguments) => verify::run(arguments, context),
+        Command::Publish(arguments) => publish::run(arguments, context),
+        Command::Search(arguments) => search::run(&arguments, context),
+        Command::Info(arguments) => info::run(&arguments, context),
+        Command::Install(arguments) => install::run(arguments, context),
+        Command::Upgrade(arguments) => upgrade::run(arguments, context),
+        Command::Reinstall(arguments) => reinstall::run(&arguments, context),
+        Command::Remove(arguments) => remove::run(&arguments, context),
+        Command::List(arguments) => list::run(&arguments, context),
+        Command::Path(arguments) => path::run(&arguments, context),
+        Command::Why(arguments) => why::run(&arguments, context),
+        Command::Files(arguments) => files::run(&arguments, context),
+        Command::Generations(arguments) => generations::run(arguments, context),
+        Command::Rollback(arguments) => rollback::run(&arguments, context),
+        Command::Gc(arguments) => gc::run(&arguments, context),
+        Command::Completions(arguments) => completions::run(arguments, context),
+        Command::Man(arguments) => man::run(arguments, context),
+    }
+}

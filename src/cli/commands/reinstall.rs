@@ -1,0 +1,39 @@
+//! `mpkg reinstall`: writes installed packages anew, as a damaged one needs.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::{Context, Failure, Outcome};
+use crate::ops::reinstall::reinstall;
+use crate::package::PackageName;
+
+/// Flags of `mpkg reinstall`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Arguments {
+    /// Installed packages
+    #[arg(required = true)]
+    names: Vec<PackageName>,
+    /// Take them from this package file, or from those in this folder, before any registry
+    #[arg(long, value_name = "FILE|DIR")]
+    with: Vec<PathBuf>,
+}
+
+pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
+    let written = reinstall(
+        &context.home,
+        &arguments.names,
+        &context.registries,
+        &arguments.with,
+        &context.client(),
+        context.progress(),
+    )?;
+    for release in &written {
+        context.progress().note(&format!("Wrote {release} anew"));
+    }
+    let releases: Vec<serde_json::Value> = written
+        .iter()
+        .map(|one| json!({ "name": one.name, "version": one.version, "variant": one.variant }))
+        .collect();
+    Ok(Outcome::done("", json!({ "packages": releases })))
+}

@@ -1,0 +1,50 @@
+//! The half of `mpkg verify` that is about installed packages.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::{Context, Failure, Outcome};
+use crate::cli::outcome::Answer;
+use crate::cli::words::count;
+use crate::ops::verify_installed::{Checked, verify};
+use crate::package::PackageName;
+
+/// Checks the installed packages called `names`, or all of them where none is named.
+pub(super) fn run(names: &[PackageName], context: &Context) -> Result<Outcome, Failure> {
+    let checked = verify(&context.home, names, context.progress())?;
+    let mut text = String::new();
+    for package in &checked {
+        let word = if package.damaged.is_empty() { "good" } else { "damaged" };
+        let _ = writeln!(text, "{word:<8}{}", package.release);
+        for file in &package.damaged {
+            let _ = writeln!(text, "        {}: {}", file.path, file.damage.describe());
+        }
+    }
+    let damaged: Vec<&Checked> = checked.iter().filter(|one| !one.damaged.is_empty()).collect();
+    if checked.is_empty() {
+        context.progress().note("Nothing is installed");
+    }
+    if !damaged.is_empty() {
+        let names: Vec<&str> = damaged.iter().map(|one| one.release.name.as_str()).collect();
+        let packages = count(damaged.len(), "package is", "packages are");
+        context
+            .progress()
+            .warn(&format!("{packages} damaged; mend with: mpkg reinstall {}", names.join(" ")));
+    }
+    let packages: Vec<Value> = checked
+        .iter()
+        .map(|one| {
+            json!({
+                "name": one.release.name,
+                "version": one.release.version,
+                "variant": one.release.variant,
+                "ok": one.damaged.is_empty(),
+                "damaged": one.damaged,
+            })
+        })
+        .collect();
+    let answer = if damaged.is_empty() { Answer::Yes } else { Answer::No };
+    let document = json!({ "ok": damaged.is_empty(), "packages": packages });
+    Ok(Outcome::done(text, document).answering(answer))
+}

@@ -1,0 +1,90 @@
+//! What every command is handed: the home folder, the registries, the terminal and the time.
+
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy as _;
+
+use super::arguments::Global;
+use super::failure::{Failure, Plain};
+use super::terminal::Terminal;
+use crate::net::{Client, NetOptions, Network};
+use crate::progress::Progress;
+use crate::store::Home;
+
+/// The settings of this run, resolved from flags and environment.
+pub(super) struct Context {
+    /// The home folder.
+    pub(super) home: Home,
+    /// Addresses and folders of registries, in the order in which they are asked.
+    pub(super) registries: Vec<String>,
+    /// Whether the network may be used.
+    pub(super) offline: bool,
+    /// Whether questions are answered with yes.
+    pub(super) yes: bool,
+    /// When this run began.
+    pub(super) now: jiff::Timestamp,
+    terminal: Terminal,
+}
+
+impl Context {
+    pub(super) fn new(global: Global) -> Result<Self, Failure> {
+        let root = match global.home {
+            Some(root) => {
+                std::path::absolute(&root).map_err(crate::fs::Error::at("find", &root))?
+            }
+            None => etcetera::choose_base_strategy()
+                .map_err(|_| Plain {
+                    kind: "no-home",
+                    message: "there is no home folder on this machine".to_owned(),
+                    hint: Some("name a folder with --home DIR or $MPKG_HOME".to_owned()),
+                })?
+                .data_dir()
+                .join("mpkg"),
+        };
+        super::terminal::start_log(global.verbose);
+        Ok(Self {
+            home: Home::at(root),
+            // An empty $MPKG_REGISTRY names none.
+            registries: global.registry.into_iter().filter(|one| !one.is_empty()).collect(),
+            offline: global.offline,
+            yes: global.yes,
+            now: jiff::Timestamp::now(),
+            terminal: Terminal::new(global.quiet, global.no_progress),
+        })
+    }
+
+    /// The folders in which programs are looked for.
+    #[expect(clippy::disallowed_methods, reason = "cli is where the environment is read")]
+    pub(super) fn search_path() -> Vec<PathBuf> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()
+    }
+
+    /// Who watches this run.
+    pub(super) fn progress(&self) -> &dyn Progress {
+        &self.terminal
+    }
+
+    /// The one client that fetches for this run.
+    pub(super) fn client(&self) -> Client {
+        let network = if self.offline { Network::Offline } else { Network::Allowed };
+        Client::new(NetOptions::new(self.home.cache(), network))
+    }
+
+    /// Asks a question on the terminal. Where nobody is there to answer, or `--yes` was given,
+    /// the answer is yes.
+    pub(super) fn confirms(&self, question: &str) -> bool {
+        use std::io::{BufRead as _, IsTerminal as _, Write as _};
+        let input = std::io::stdin();
+        if self.yes || !input.is_terminal() || !std::io::stderr().is_terminal() {
+            return true;
+        }
+        let _ = write!(anstream::stderr(), "{question} [Y/n] ");
+        let mut answer = String::new();
+        match input.lock().read_line(&mut answer) {
+            // The end of the input is no consent.
+            Ok(0) | Err(_) => false,
+            Ok(_) => matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes"),
+        }
+    }
+}

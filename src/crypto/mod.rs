@@ -1,0 +1,21 @@
+//! Keys, signatures, DSSE envelopes, canonical JSON; the only place that names ed25519-dalek.
+
+pub mod canonical;
+mod envelope;
+mod error;
+mod foreign;
+mod key;
+mod keyring;
+mod package;
+mod secret;
+pub mod statement;
+mod trusted;
+
+pub use envelope::{ENVELOPE_LIMIT, Envelope, STATEMENT_TYPE, Signature, Unknown, Verified};
+pub use error::{Error, Result};
+pub use foreign::ForeignKey;
+pub use key::{KeyId, PublicKey};
+pub use keyring::{KeyName, Keyring, StoredKey};
+pub use package::{Subject, VerifiedPackage, envelope_path, sign_package, verify_package};
+pub use secret::{Passphrase, SigningKey};
+pub use trusted::{NamedKey, PublicKeys};

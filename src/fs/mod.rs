@@ -1,0 +1,12 @@
+//! Files: atomic writes, locks, safe joins; every error carries its path.
+
+mod atomic;
+mod error;
+mod lock;
+
+pub use atomic::{
+    Staging, create_folder, read_to_string, remove_folder, sync_folder, write_atomically,
+    write_privately,
+};
+pub use error::{Error, Result};
+pub use lock::Lock;

@@ -1,0 +1,218 @@
+//! From the outputs of the steps to `dist/`: packing, tests, the record and its report.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::{BuildError, BuildOptions, Prepared, Setting, TestRun};
+use crate::archive::{self, WriteOptions};
+use crate::build::checks::{Checks, demand};
+use crate::build::dist::Dist;
+use crate::build::executor::Executor;
+use crate::build::inputs::inputs_json;
+use crate::build::log::BuildLog;
+use crate::build::machine::Machine;
+use crate::build::packing::{Packing, Shelf};
+use crate::build::record::{
+    BuildRecord, OutputRecord, RECORD_FORMAT, ReproducibilityRecord, Seconds, SourceRecord,
+    StepRecord, TestRecord,
+};
+use crate::build::report;
+use crate::build::steps::Finished;
+use crate::fs::write_atomically;
+use crate::package::manifest::Manifest;
+use crate::package::{IndexedFile, PackageIndex};
+
+/// A build that is done.
+#[derive(Debug)]
+pub struct Built {
+    /// What happened.
+    pub record: BuildRecord,
+    /// The folder of the results.
+    pub results: PathBuf,
+    /// The files in it, the source package first and the record last.
+    pub files: Vec<PathBuf>,
+    /// The log.
+    pub log: PathBuf,
+    /// The build's folder, where it was to be kept.
+    pub kept: Option<PathBuf>,
+}
+
+/// All that the last part of a build needs.
+pub(super) struct Ending<'a> {
+    pub(super) prepared: &'a Prepared,
+    /// The manifest with the variants and steps of this build.
+    pub(super) manifest: &'a Manifest,
+    pub(super) finished: &'a Finished,
+    pub(super) steps: Vec<StepRecord>,
+    pub(super) options: &'a BuildOptions,
+    pub(super) setting: &'a Setting<'a>,
+    pub(super) executor: &'a dyn Executor,
+    pub(super) started: jiff::Timestamp,
+    pub(super) prepare_seconds: f64,
+}
+
+impl Ending<'_> {
+    /// Packs, tests, and puts everything in its place.
+    pub(super) fn run(self, log: &mut BuildLog) -> Result<Built, BuildError> {
+        let results = self.prepared.opened.results.clone();
+        let dist = Dist::stage(&results)?;
+        let began = Instant::now();
+        let source = self.pack_source(&self.prepared.index, &dist)?;
+        let outputs = self.pack_variants(&source, &dist)?;
+        let pack_seconds = began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        let tests = self.test(&outputs, &dist, log)?;
+        let test_seconds = began.elapsed().as_secs_f64();
+        demand(&tests)?;
+        let seconds = Seconds {
+            prepare: self.prepare_seconds,
+            steps: self.ran_seconds(),
+            pack: pack_seconds,
+            test: test_seconds,
+        };
+        let record = self.record(source, outputs, tests, seconds);
+        write_atomically(
+            &dist.folder().join(record.report_name()),
+            report::page(&record).as_bytes(),
+        )?;
+        write_atomically(&dist.folder().join(record.file_name()), record.to_text().as_bytes())?;
+        let mut names = vec![record.source.file.clone()];
+        names.extend(record.outputs.iter().map(|output| output.file.clone()));
+        names.extend([record.report_name(), record.file_name()]);
+        let files = dist.commit(&names)?;
+        Ok(Built { record, results, files, log: log.path().to_owned(), kept: None })
+    }
+
+    fn ran_seconds(&self) -> f64 {
+        use crate::build::record::How;
+        let ran = self.steps.iter().filter(|step| step.how != How::Cached);
+        ran.fold(0.0, |sum, step| sum + step.result.seconds)
+    }
+
+    fn pack_source(&self, index: &PackageIndex, dist: &Dist) -> Result<SourceRecord, BuildError> {
+        let file = index.release().file_name();
+        let contents = archive::from_folder(self.prepared.opened.tree.root());
+        let options = WriteOptions { threads: threads(), level: None };
+        let packed = archive::write_package(
+            index,
+            &contents,
+            &dist.folder().join(&file),
+            &options,
+            self.setting.progress,
+        )?;
+        Ok(SourceRecord {
+            file,
+            package_digest: packed.package_digest,
+            sha256: packed.file_digest,
+            size: packed.file_size,
+        })
+    }
+
+    fn pack_variants(
+        &self,
+        source: &SourceRecord,
+        dist: &Dist,
+    ) -> Result<Vec<OutputRecord>, BuildError> {
+        let prepared = self.prepared;
+        let tree = &prepared.opened.tree;
+        let inputs = inputs_json(
+            tree.manifest(),
+            source.package_digest,
+            &prepared.data,
+            &prepared.dependencies,
+            prepared.surroundings.environment.lock_digest,
+        )?;
+        let packing = Packing {
+            manifest: tree.manifest(),
+            manifest_text: tree.manifest_text().as_bytes(),
+            source: source.package_digest,
+            inputs: &inputs,
+            tree: Shelf { folder: tree.root(), files: &prepared.index.files },
+            threads: threads(),
+            progress: self.setting.progress,
+        };
+        let nothing: &[IndexedFile] = &[];
+        let mut outputs = Vec::new();
+        for variant in &self.manifest.variants {
+            let (folder, files) =
+                self.finished.get(&variant.from).unwrap_or((tree.root(), nothing));
+            outputs.push(packing.pack(variant, Shelf { folder, files }, dist.folder())?);
+        }
+        Ok(outputs)
+    }
+
+    fn test(
+        &self,
+        outputs: &[OutputRecord],
+        dist: &Dist,
+        log: &mut BuildLog,
+    ) -> Result<Vec<TestRecord>, BuildError> {
+        if self.options.tests == TestRun::Skip {
+            return Ok(Vec::new());
+        }
+        let prepared = self.prepared;
+        let checks = Checks {
+            manifest: self.manifest,
+            tree: (prepared.opened.tree.root(), &prepared.index.files),
+            materials: &prepared.materials,
+            surroundings: &prepared.surroundings,
+            work: &prepared.opened.work,
+            executor: self.executor,
+            progress: self.setting.progress,
+        };
+        let mut records = Vec::new();
+        for output in outputs {
+            records.extend(checks.run(&output.variant, &dist.folder().join(&output.file), log)?);
+        }
+        Ok(records)
+    }
+
+    fn record(
+        self,
+        source: SourceRecord,
+        outputs: Vec<OutputRecord>,
+        tests: Vec<TestRecord>,
+        seconds: Seconds,
+    ) -> BuildRecord {
+        let package = &self.manifest.package;
+        let tainted = self.taints();
+        BuildRecord {
+            format: RECORD_FORMAT,
+            mpkg: env!("CARGO_PKG_VERSION").to_owned(),
+            name: package.name.clone(),
+            version: package.version.clone(),
+            kind: package.kind,
+            license: package.license.clone(),
+            summary: package.summary.clone(),
+            started: self.started,
+            seconds,
+            source,
+            data: self.prepared.data.clone(),
+            dependencies: self.prepared.dependencies.clone(),
+            environment: self.prepared.surroundings.record(&self.manifest.environment.variables),
+            machine: Machine::here(),
+            sandbox: self.executor.level().to_owned(),
+            steps: self.steps,
+            outputs,
+            tests,
+            reproducibility: ReproducibilityRecord::from(&self.manifest.reproducibility),
+            tainted,
+        }
+    }
+
+    fn taints(&self) -> Vec<String> {
+        let mut taints: Vec<String> =
+            self.steps.iter().flat_map(|step| step.result.tainted.clone()).collect();
+        if self.options.tests == TestRun::Skip && !self.manifest.tests.is_empty() {
+            taints.push("tests-not-run".to_owned());
+        }
+        taints.sort();
+        taints.dedup();
+        taints
+    }
+}
+
+fn threads() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}

@@ -1,0 +1,88 @@
+//! `mpkg fetch`: brings here what a build of a source tree needs.
+
+use std::path::PathBuf;
+
+use super::build::{
+    BuildError, BuildOptions, BuildSource, Keep, LockUse, Prepared, Setting, TestRun, ready,
+};
+use crate::build::data::{Checked, Depth, FetchedData, Fetcher, Planned, Result};
+use crate::build::steps::Reuse;
+use crate::build::tree::SourceTree;
+use crate::net::Client;
+use crate::package::manifest::EnvironmentSection;
+use crate::progress::Progress;
+
+/// A data reference that a build can use.
+#[derive(Debug, Clone)]
+pub struct Brought {
+    /// What was fetched, and from where.
+    pub data: FetchedData,
+    /// The file or folder that `{data.NAME}` stands for.
+    pub path: PathBuf,
+}
+
+/// Fetches and unpacks all data of `tree`.
+///
+/// # Errors
+/// The first reference that cannot be had, with what each of its addresses said.
+pub fn fetch(tree: &SourceTree, client: &Client, progress: &dyn Progress) -> Result<Vec<Brought>> {
+    let fetcher = Fetcher::new(tree.root(), client);
+    fetcher
+        .fetch(&tree.manifest().data, progress)?
+        .into_iter()
+        .map(|data| fetcher.materialise(&data, progress).map(|path| Brought { data, path }))
+        .collect()
+}
+
+/// Brings here the packages that a build of `tree` needs, pinned in its lock file, and makes its
+/// environment ready; `None` where it needs neither. `with` are package files and folders that
+/// packages may come from.
+///
+/// # Errors
+/// When something cannot be had.
+pub fn software(
+    tree: &SourceTree,
+    with: Vec<PathBuf>,
+    setting: &Setting<'_>,
+) -> Result<Option<Prepared>, BuildError> {
+    let manifest = tree.manifest();
+    let needs_packages =
+        !manifest.dependencies.is_empty() || !manifest.build_dependencies.is_empty();
+    if !needs_packages && manifest.environment == EnvironmentSection::default() {
+        return Ok(None);
+    }
+    let options = BuildOptions {
+        source: BuildSource::Tree(tree.root().to_owned()),
+        out: None,
+        reuse: Reuse::Cached,
+        keep: Keep::Log,
+        shell: None,
+        only: Vec::new(),
+        with,
+        lock: LockUse::Update,
+        tests: TestRun::Skip,
+        dry_run: false,
+    };
+    ready(&options, setting).map(Some)
+}
+
+/// Says what [`fetch`] would fetch.
+///
+/// # Errors
+/// When a list of shards cannot be read.
+pub fn plan(tree: &SourceTree, client: &Client) -> Result<Vec<Planned>> {
+    Fetcher::new(tree.root(), client).plan(&tree.manifest().data)
+}
+
+/// Asks every address of `tree` whether it still has the right bytes.
+///
+/// # Errors
+/// When a list of shards cannot be read.
+pub fn check(
+    tree: &SourceTree,
+    depth: Depth,
+    client: &Client,
+    progress: &dyn Progress,
+) -> Result<Vec<Checked>> {
+    Fetcher::new(tree.root(), client).check(&tree.manifest().data, depth, progress)
+}

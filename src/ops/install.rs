@@ -1,0 +1,359 @@
+//! `mpkg install` and `upgrade`: a plan first, then the change.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use rayon::prelude::*;
+
+use super::catalogue::{Catalogue, Error, Result, Trust, Vouched};
+use super::key;
+use super::local::LocalPackage;
+use crate::archive::Package;
+use crate::net::Client;
+use crate::package::{Digest, PackageName, Requirement};
+use crate::progress::Progress;
+use crate::registry::Remembered;
+use crate::resolve::{Candidate, Chosen, Request, Wish};
+use crate::store::{
+    Asked, DEFAULT_PROFILE, Existing, Generation, Home, InstalledPackage, PicklePolicy, Profile,
+    Store,
+};
+
+/// What is to be installed.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// A package from a registry.
+    Wish(Wish),
+    /// A package file.
+    File(PathBuf),
+}
+
+/// What may become of packages that are installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Renewal {
+    /// They stay unless they are in the way.
+    Keep,
+    /// These are taken in their newest version.
+    Named(BTreeSet<PackageName>),
+    /// All are taken in their newest version.
+    All,
+}
+
+impl Renewal {
+    fn names(&self, name: &PackageName) -> bool {
+        match self {
+            Self::Keep => false,
+            Self::Named(names) => names.contains(name),
+            Self::All => true,
+        }
+    }
+}
+
+/// Whether the plan will be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It will, so the home folder is locked.
+    Change,
+    /// It is only looked at.
+    Look,
+}
+
+/// How to install.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What.
+    pub targets: Vec<Target>,
+    /// Package files and folders of them that dependencies may come from.
+    pub with: Vec<PathBuf>,
+    /// Addresses and folders of registries.
+    pub registries: Vec<String>,
+    /// What becomes of what is installed.
+    pub renewal: Renewal,
+    /// Whether pickle-based files are let in.
+    pub pickle: PicklePolicy,
+    /// Whether the plan will be carried out.
+    pub purpose: Purpose,
+    /// The command, for the record.
+    pub command: String,
+    /// When.
+    pub now: jiff::Timestamp,
+}
+
+/// What happens to one package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It is new.
+    Install,
+    /// It takes the place of another release.
+    Replace(Box<InstalledPackage>),
+    /// It stays, and is now there because somebody asked for it.
+    Mark,
+    /// Nothing.
+    Keep,
+}
+
+/// One package of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// The package as it will be listed.
+    pub package: InstalledPackage,
+    /// What happens to it.
+    pub change: Change,
+    /// Who stands for it, where it is not there yet.
+    pub vouched: Option<Vouched>,
+    /// Whether the command names it.
+    pub named: bool,
+}
+
+/// What a command will do.
+pub struct Plan<'a> {
+    /// Every package of the next generation.
+    pub packages: Vec<Planned>,
+    /// What will be gone.
+    pub removed: Vec<InstalledPackage>,
+    catalogue: Catalogue<'a>,
+    store: Option<Store>,
+    home: Home,
+    options: Options,
+}
+
+/// The keys that this machine knows, and its memory of publishers.
+///
+/// # Errors
+/// A key file that cannot be read.
+pub fn trust(home: &Home) -> Result<Trust> {
+    let known_keys = key::list(home)?.into_iter().map(|key| key.public).collect();
+    Ok(Trust { folder: home.trust(), known_keys })
+}
+
+/// Finds out what is to be done; nothing is changed.
+///
+/// # Errors
+/// Wishes that cannot be met, signatures that do not hold, registries that cannot be read.
+pub fn plan<'a>(
+    home: &Home,
+    options: Options,
+    client: &'a Client,
+    progress: &dyn Progress,
+) -> Result<Plan<'a>> {
+    let store = match options.purpose {
+        Purpose::Look => None,
+        Purpose::Change => Some(Store::lock(home, || {
+            progress.note("Waiting for another mpkg that changes this home folder");
+        })?),
+    };
+    let current = Profile::of(home, DEFAULT_PROFILE).current()?;
+    let installed = current.map(|generation| generation.packages).unwrap_or_default();
+    let mut files = LocalPackage::open_all(&options.with)?;
+    let mut wishes = Vec::new();
+    for target in &options.targets {
+        wishes.push(match target {
+            Target::Wish(wish) => wish.clone(),
+            Target::File(path) => {
+                let file = LocalPackage::open(path)?;
+                let candidate = file.candidate();
+                files.push(file);
+                Wish {
+                    name: candidate.release.name,
+                    requirement: Requirement::any(),
+                    variant: candidate.release.variant,
+                    exact: Some(candidate.digest),
+                }
+            }
+        });
+    }
+    let request = request(wishes, &installed, &options);
+    let candidates: Vec<Candidate> = installed.iter().map(candidate_of).collect();
+    let mut catalogue = Catalogue::open(&options.registries, files, trust(home)?, client)?;
+    let chosen = catalogue.solve(&request, &candidates)?;
+    let packages = chosen
+        .iter()
+        .map(|chosen| planned(chosen, &request, &installed, &options.renewal, &catalogue))
+        .collect::<Result<Vec<_>>>()?;
+    let removed = installed
+        .into_iter()
+        .filter(|old| packages.iter().all(|new| new.package.name != old.name))
+        .collect();
+    Ok(Plan { packages, removed, catalogue, store, home: home.clone(), options })
+}
+
+/// What the resolver is asked: the new wishes, and those of before that they do not replace.
+fn request(wishes: Vec<Wish>, installed: &[InstalledPackage], options: &Options) -> Request {
+    let mut kept = Vec::new();
+    let mut preferred = BTreeMap::new();
+    for package in installed {
+        if !options.renewal.names(&package.name) {
+            preferred.insert(package.name.clone(), package.package);
+        }
+        let is_wished = wishes.iter().any(|wish| wish.name == package.name);
+        if let (Some(asked), false) = (&package.requested, is_wished) {
+            kept.push(Wish {
+                name: package.name.clone(),
+                requirement: asked.requirement.clone(),
+                variant: asked.variant.clone(),
+                exact: None,
+            });
+        }
+    }
+    Request { wishes, kept, preferred, locked: BTreeMap::new() }
+}
+
+fn candidate_of(package: &InstalledPackage) -> Candidate {
+    Candidate {
+        release: package.release(),
+        digest: package.package,
+        default_variant: false,
+        dependencies: package.dependencies.clone(),
+        provides: package.provides.clone(),
+        conflicts: package.conflicts.clone(),
+        yanked: None,
+    }
+}
+
+fn planned(
+    chosen: &Chosen,
+    request: &Request,
+    installed: &[InstalledPackage],
+    renewal: &Renewal,
+    catalogue: &Catalogue<'_>,
+) -> Result<Planned> {
+    let candidate = &chosen.candidate;
+    let name = &candidate.release.name;
+    let asks = |wish: &&Wish| wish.name == *name;
+    let wish = request.wishes.iter().find(asks);
+    let asked = wish
+        .or_else(|| request.kept.iter().find(asks))
+        .map(|wish| Asked { requirement: wish.requirement.clone(), variant: wish.variant.clone() });
+    // A wish for a virtual name asks for the package that was chosen for it.
+    let asked = asked.or_else(|| {
+        let any = Asked { requirement: Requirement::any(), variant: None };
+        chosen.requested.then_some(any)
+    });
+    let named = wish.is_some()
+        || chosen.requested && request.kept.iter().all(|kept| kept.name != *name)
+        || installed.iter().any(|package| package.name == *name && renewal.names(name));
+    let before = installed.iter().find(|package| package.name == *name);
+    if let Some(same) = before.filter(|package| package.package == candidate.digest) {
+        let change = match (&same.requested, &asked) {
+            (None, Some(_)) => Change::Mark,
+            (Some(old), Some(new)) if old != new && named => Change::Mark,
+            _ => Change::Keep,
+        };
+        let package = InstalledPackage {
+            requested: asked.or_else(|| same.requested.clone()),
+            ..same.clone()
+        };
+        return Ok(Planned { package, change, vouched: None, named });
+    }
+    let vouched = catalogue.vouch(candidate.digest)?;
+    let (change, package) = (
+        before.map_or(Change::Install, |old| Change::Replace(Box::new(old.clone()))),
+        InstalledPackage {
+            requested: asked,
+            origin: vouched.origin.clone(),
+            signed_by: vouched.signed_by.clone(),
+            ..catalogue.describe(candidate.digest)
+        },
+    );
+    Ok(Planned { package, change, vouched: Some(vouched), named })
+}
+
+impl Plan<'_> {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.removed.is_empty()
+            && self.packages.iter().all(|planned| planned.change == Change::Keep)
+    }
+
+    /// Whether more changes than what the command names.
+    #[must_use]
+    pub fn exceeds_what_was_named(&self) -> bool {
+        !self.removed.is_empty()
+            || self.packages.iter().any(|planned| {
+                matches!(planned.change, Change::Install | Change::Replace(_)) && !planned.named
+            })
+    }
+
+    /// Carries the plan out: fetches in parallel, unpacks, and switches to the new generation by
+    /// one rename. Nothing is seen of it before that.
+    ///
+    /// # Errors
+    /// What fails in fetching and unpacking; then the current generation is as it was.
+    pub fn carry_out(self, progress: &dyn Progress) -> Result<Option<Generation>> {
+        let Some(store) = &self.store else { return Ok(None) };
+        if self.is_empty() {
+            return Ok(None);
+        }
+        let new: Vec<&Planned> =
+            self.packages.iter().filter(|planned| planned.vouched.is_some()).collect();
+        let missing: Vec<Digest> = new
+            .iter()
+            .map(|planned| planned.package.package)
+            .filter(|digest| !store.holds(*digest))
+            .collect();
+        let fetched: Vec<Package> = missing
+            .par_iter()
+            .map(|digest| self.catalogue.fetch(*digest, progress))
+            .collect::<Result<_>>()?;
+        for package in &fetched {
+            store.add(package, Existing::Keep, self.options.pickle, progress)?;
+        }
+        for planned in new {
+            self.remember(planned)?;
+        }
+        let packages = self.packages.iter().map(|planned| planned.package.clone()).collect();
+        let profile = Profile::of(&self.home, DEFAULT_PROFILE);
+        Ok(Some(store.commit(&profile, packages, &self.options.command, self.options.now)?))
+    }
+
+    /// Holds on to the publishers of a name that is installed for the first time.
+    fn remember(&self, planned: &Planned) -> Result<()> {
+        let Some(vouched) = &planned.vouched else { return Ok(()) };
+        let trust = self.home.trust();
+        let name = &planned.package.name;
+        if Remembered::recall(&trust, name)?.is_none() {
+            Remembered::new(name, &vouched.publishers, &vouched.origin, self.options.now)
+                .keep(&trust)?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Wish> for Target {
+    fn from(wish: Wish) -> Self {
+        Self::Wish(wish)
+    }
+}
+
+/// The names that nothing needs any more once `gone` are gone, `gone` included; only packages
+/// that nobody asked for go along.
+pub(super) fn unneeded(
+    packages: &[InstalledPackage],
+    gone: &BTreeSet<PackageName>,
+) -> BTreeSet<PackageName> {
+    let mut needed: BTreeSet<&PackageName> = BTreeSet::new();
+    let mut open: Vec<&InstalledPackage> = packages
+        .iter()
+        .filter(|package| package.requested.is_some() && !gone.contains(&package.name))
+        .collect();
+    while let Some(package) = open.pop() {
+        if needed.insert(&package.name) {
+            open.extend(packages.iter().filter(|other| {
+                !gone.contains(&other.name)
+                    && package.dependencies.iter().any(|need| other.meets(need))
+            }));
+        }
+    }
+    packages
+        .iter()
+        .map(|package| &package.name)
+        .filter(|name| !needed.contains(name))
+        .cloned()
+        .collect()
+}
+
+/// The error for a package that others need.
+pub(super) fn needed(name: &PackageName, by: Vec<String>) -> Error {
+    Error::Needed { name: name.clone(), by }
+}

@@ -1,0 +1,22 @@
+//! The use cases, one a file: plain options in, plain results out.
+
+pub mod build;
+pub mod catalogue;
+pub mod fetch;
+pub mod generations;
+pub mod init;
+pub mod install;
+pub mod key;
+pub mod list;
+pub mod local;
+pub mod pack;
+mod provenance;
+pub mod publish;
+pub mod reinstall;
+pub mod remove;
+pub mod search;
+pub mod sign;
+pub mod test;
+pub mod verify;
+pub mod verify_installed;
+pub mod why;

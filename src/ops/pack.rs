@@ -1,0 +1,54 @@
+//! Packs a source tree into a source package.
+
+use std::path::{Path, PathBuf};
+
+use crate::archive::{self, Packed, WriteOptions};
+use crate::build::source::{SourceError, index_of};
+use crate::build::tree::{SourceTree, TreeFiles};
+use crate::package::PackageIndex;
+use crate::progress::Progress;
+
+pub use crate::build::source::source_index;
+
+/// How a tree is packed.
+#[derive(Debug, Clone, Default)]
+pub struct PackOptions {
+    /// The folder that the package is written into; without it, `dist` in the tree.
+    pub out: Option<PathBuf>,
+    /// How it is written.
+    pub write: WriteOptions,
+}
+
+/// A source package that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourcePackage {
+    /// The file.
+    pub path: PathBuf,
+    /// Its index.
+    pub index: PackageIndex,
+    /// Its digests and sizes.
+    pub packed: Packed,
+}
+
+/// Packs the tree's files into `NAME-VERSION.src.mpkg`. The same files give the same package,
+/// wherever and whenever this runs.
+///
+/// # Errors
+/// When the tree holds what no package can hold, or the system refuses; then no package stands
+/// there that did not before.
+pub fn pack(
+    tree: &SourceTree,
+    options: &PackOptions,
+    progress: &dyn Progress,
+) -> Result<SourcePackage, SourceError> {
+    let TreeFiles { paths, remarks } = tree.scan()?;
+    for remark in remarks {
+        progress.warn(&crate::explain::printable(&remark.to_string()));
+    }
+    let index = index_of(tree, &paths)?;
+    let folder: &Path = &options.out.clone().unwrap_or_else(|| tree.results());
+    let path = folder.join(index.release().file_name());
+    let contents = archive::from_folder(tree.root());
+    let packed = archive::write_package(&index, &contents, &path, &options.write, progress)?;
+    Ok(SourcePackage { path, index, packed })
+}

@@ -1,0 +1,49 @@
+//! `mpkg reinstall`: writes installed packages anew, byte for byte the same release.
+
+use std::path::PathBuf;
+
+use super::catalogue::{Catalogue, Error, Result};
+use super::install::trust;
+use super::local::LocalPackage;
+use crate::net::Client;
+use crate::package::{PackageName, Release};
+use crate::progress::Progress;
+use crate::store::{DEFAULT_PROFILE, Existing, Home, PicklePolicy, Profile, Store};
+
+/// Fetches the very packages that are installed as `names`, from `with` or from a registry, and
+/// puts them in the place of what is there by one exchange each. Gives what was written.
+///
+/// # Errors
+/// [`crate::store::Error::NotInstalled`]; [`Error::Gone`] where nobody has such a package any more;
+/// what fails in fetching and unpacking.
+pub fn reinstall(
+    home: &Home,
+    names: &[PackageName],
+    registries: &[String],
+    with: &[PathBuf],
+    client: &Client,
+    progress: &dyn Progress,
+) -> Result<Vec<Release>> {
+    let store = Store::lock(home, || {
+        progress.note("Waiting for another mpkg that changes this home folder");
+    })?;
+    let profile = Profile::of(home, DEFAULT_PROFILE);
+    let files = LocalPackage::open_all(with)?;
+    let mut catalogue = Catalogue::open(registries, files, trust(home)?, client)?;
+    let mut written = Vec::new();
+    for name in names {
+        let installed = profile.installed(name)?;
+        if !catalogue.seek(name, installed.package)? {
+            return Err(Error::Gone {
+                release: installed.release().to_string(),
+                package: installed.package,
+            });
+        }
+        catalogue.vouch(installed.package)?;
+        let package = catalogue.fetch(installed.package, progress)?;
+        // Whoever installed it has allowed it already.
+        store.add(&package, Existing::Replace, PicklePolicy::Allow, progress)?;
+        written.push(installed.release());
+    }
+    Ok(written)
+}

@@ -1,0 +1,44 @@
+//! `mpkg why`: what leads to an installed package.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::package::{Dependency, PackageName};
+use crate::store::{DEFAULT_PROFILE, Home, InstalledPackage, Profile, Result};
+
+/// One link of a chain: a package, and what it asks of the next one.
+pub type Link = (InstalledPackage, Option<Dependency>);
+
+/// The shortest chain from each package that somebody asked for to the one called `name`.
+///
+/// # Errors
+/// [`crate::store::Error::NotInstalled`].
+pub fn why(home: &Home, name: &PackageName) -> Result<Vec<Vec<Link>>> {
+    let profile = Profile::of(home, DEFAULT_PROFILE);
+    let goal = profile.installed(name)?;
+    let packages = profile.current()?.map(|current| current.packages).unwrap_or_default();
+    let requested = packages.iter().filter(|package| package.requested.is_some());
+    Ok(requested.filter_map(|start| chain(&packages, start, &goal)).collect())
+}
+
+fn chain(
+    packages: &[InstalledPackage],
+    start: &InstalledPackage,
+    goal: &InstalledPackage,
+) -> Option<Vec<Link>> {
+    let mut seen = BTreeSet::from([&start.name]);
+    let mut open: VecDeque<(&InstalledPackage, Vec<Link>)> = VecDeque::from([(start, Vec::new())]);
+    while let Some((package, before)) = open.pop_front() {
+        if package.name == goal.name {
+            return Some([before, vec![(package.clone(), None)]].concat());
+        }
+        for need in &package.dependencies {
+            for next in packages.iter().filter(|other| other.meets(need)) {
+                if seen.insert(&next.name) {
+                    let link = (package.clone(), Some(need.clone()));
+                    open.push_back((next, [before.clone(), vec![link]].concat()));
+                }
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,23 @@
+//! The vocabulary: names, versions, digests, the manifest and the index. Pure: nothing here opens
+//! a file or a connection.
+
+mod digest;
+mod index;
+mod kind;
+pub mod licence;
+mod lock;
+pub mod manifest;
+mod name;
+mod path;
+mod version;
+
+pub use digest::{Digest, Hasher, InvalidDigest};
+pub use index::{
+    Dependency, FileMode, INDEX_FORMAT, INDEX_PATH, INPUTS_PATH, IndexedFile, PackageIndex,
+    PackageType, Release,
+};
+pub use kind::{InvalidKind, Kind};
+pub use lock::{InvalidLock, LOCK_FORMAT, LOCK_NAME, LONGEST_LOCK, LockFile, LockedPackage};
+pub use name::{InvalidName, PackageName, PartName, VariantName};
+pub use path::{DEEPEST_PATH, InvalidPath, LONGEST_PATH, PackagePath};
+pub use version::{InvalidRequirement, InvalidVersion, PackageVersion, Requirement};

@@ -1,0 +1,306 @@
+//! What can fail between a registry and us.
+
+use std::path::PathBuf;
+
+use crate::crypto::{self, KeyId, canonical};
+use crate::explain::Explain;
+use crate::package::{Digest, PackageName};
+use crate::{archive, fs, net};
+
+/// A result of this module.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failed action on a registry.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] fs::Error),
+    /// Something could not be fetched.
+    #[error(transparent)]
+    Net(Box<net::Error>),
+    /// A package is not what it should be.
+    #[error("{} is refused", path.display())]
+    Package {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: archive::Error,
+    },
+    /// A folder or address is no registry.
+    #[error("{location} is not a registry: it has no {}", super::layout::MARKER)]
+    NotARegistry {
+        /// The folder or address.
+        location: String,
+    },
+    /// A registry of a later format.
+    #[error(
+        "{location} has registry format {found}; this mpkg knows format {}",
+        super::INDEX_FORMAT
+    )]
+    Format {
+        /// The registry.
+        location: String,
+        /// Its format.
+        found: u32,
+    },
+    /// A file of the registry cannot be read.
+    #[error("{file} of the registry {location} cannot be believed")]
+    Malformed {
+        /// The registry.
+        location: String,
+        /// The file in it.
+        file: String,
+        /// Why.
+        #[source]
+        source: canonical::Error,
+    },
+    /// A file of the registry contradicts itself.
+    #[error("{file} of the registry {location} cannot be believed: {why}")]
+    Contradiction {
+        /// The registry.
+        location: String,
+        /// The file in it.
+        file: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// A file has other bytes than the index says.
+    #[error(
+        "{file} of the registry {location} has the wrong digest: expected {expected}, found {found}"
+    )]
+    WrongDigest {
+        /// The registry.
+        location: String,
+        /// The file in it.
+        file: String,
+        /// What the index says.
+        expected: Digest,
+        /// What is there.
+        found: Digest,
+    },
+    /// The network may not be used, and no copy of a file is at hand.
+    #[error(
+        "{file} of the registry {location} is needed, and there is no copy of it to use offline"
+    )]
+    NoCopy {
+        /// The registry.
+        location: String,
+        /// The file in it.
+        file: String,
+    },
+    /// A package has no signature of the right keys.
+    #[error("the signature of {release} is refused (publisher keys: {})", ids(expected))]
+    Signature {
+        /// The package.
+        release: String,
+        /// The keys that may sign it.
+        expected: Vec<KeyId>,
+        /// Why.
+        #[source]
+        source: Box<crypto::Error>,
+    },
+    /// A package stands alone.
+    #[error("{} is not signed: {} is not there", path.display(), envelope.display())]
+    Unsigned {
+        /// The package.
+        path: PathBuf,
+        /// Where its signatures would be.
+        envelope: PathBuf,
+    },
+    /// A registry lists a release without signatures.
+    #[error("{release} of the registry {location} is not signed")]
+    UnsignedRelease {
+        /// The release.
+        release: String,
+        /// The registry.
+        location: String,
+    },
+    /// Someone else publishes this name.
+    #[error(
+        "{name} is published by {}; the package is signed by {}",
+        ids(expected),
+        signers(found)
+    )]
+    OtherPublisher {
+        /// The name.
+        name: PackageName,
+        /// The keys that may publish it.
+        expected: Vec<KeyId>,
+        /// The key ids that the signatures claim.
+        found: Vec<String>,
+    },
+    /// A registry names other publishers than it did before.
+    #[error(
+        "the publisher of {name} has changed: this machine knows {}, the registry {location} now says {}",
+        ids(known),
+        ids(found)
+    )]
+    PublisherChanged {
+        /// The name.
+        name: PackageName,
+        /// The registry.
+        location: String,
+        /// The keys that this machine remembers.
+        known: Box<[KeyId]>,
+        /// The keys that the registry names.
+        found: Box<[KeyId]>,
+        /// Where they are remembered.
+        path: PathBuf,
+    },
+    /// Nobody here knows the key of a package.
+    #[error("no key on this machine made the signature of {} (it claims {})", path.display(), signers(found))]
+    UnknownSigner {
+        /// The package.
+        path: PathBuf,
+        /// The key ids that the signatures claim.
+        found: Vec<String>,
+    },
+    /// The release exists with other contents.
+    #[error("{release} is published already with package digest {published}; {} has {found}", path.display())]
+    Immutable {
+        /// The release.
+        release: String,
+        /// The file.
+        path: PathBuf,
+        /// The digest in the registry.
+        published: Digest,
+        /// The digest of the file.
+        found: Digest,
+    },
+    /// A binary package without its source.
+    #[error(
+        "{release} names the source package {source_digest}, which is neither in the registry nor among the files"
+    )]
+    SourceMissing {
+        /// The binary package.
+        release: String,
+        /// The package digest of its source.
+        source_digest: Digest,
+    },
+    /// The source that a binary package names is of something else.
+    #[error("{release} names a source package that is {found}")]
+    OtherSource {
+        /// The binary package.
+        release: String,
+        /// What the source is.
+        found: String,
+    },
+    /// A folder for a new registry has other things in it.
+    #[error("{} is not empty and no registry", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// One writes only into folders.
+    #[error("{location} is not a folder: one can publish only into a folder")]
+    NotAFolder {
+        /// The address.
+        location: String,
+    },
+    /// What is remembered about a name cannot be read.
+    #[error("{} is damaged", path.display())]
+    Remembered {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: canonical::Error,
+    },
+    /// Words that canonical JSON has no form for.
+    #[error("{release} cannot be listed")]
+    Unlistable {
+        /// The package.
+        release: String,
+        /// Why.
+        #[source]
+        source: canonical::Error,
+    },
+}
+
+impl From<net::Error> for Error {
+    fn from(error: net::Error) -> Self {
+        Self::Net(Box::new(error))
+    }
+}
+
+fn ids(keys: &[KeyId]) -> String {
+    let words: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    if words.is_empty() { "nobody".to_owned() } else { words.join(", ") }
+}
+
+fn signers(claimed: &[String]) -> String {
+    let words: Vec<String> = claimed.iter().map(|word| crate::explain::printable(word)).collect();
+    if words.is_empty() { "nobody".to_owned() } else { words.join(", ") }
+}
+
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::File(error) => error.kind(),
+            Self::Net(error) => error.kind(),
+            Self::Package { source, .. } => source.kind(),
+            Self::NotARegistry { .. } => "not-a-registry",
+            Self::Format { .. } => "registry-format",
+            Self::Malformed { .. } | Self::Contradiction { .. } => "bad-index",
+            Self::WrongDigest { .. } => "wrong-digest",
+            Self::NoCopy { .. } => "offline",
+            Self::Signature { .. } => "bad-signature",
+            Self::Unsigned { .. } | Self::UnsignedRelease { .. } => "unsigned",
+            Self::OtherPublisher { .. } => "other-publisher",
+            Self::PublisherChanged { .. } => "publisher-changed",
+            Self::UnknownSigner { .. } => "unknown-signer",
+            Self::Immutable { .. } => "release-exists",
+            Self::SourceMissing { .. } => "source-missing",
+            Self::OtherSource { .. } => "other-source",
+            Self::NotEmpty { .. } => "not-empty",
+            Self::NotAFolder { .. } => "not-a-folder",
+            Self::Remembered { .. } => "damaged-trust",
+            Self::Unlistable { .. } => "unlistable",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::Net(error) => error.hint(),
+            Self::Package { source, .. } => source.hint(),
+            Self::NotARegistry { .. } => {
+                Some("`mpkg publish --create` begins a registry in an empty folder".to_owned())
+            }
+            Self::Format { .. } => Some("a newer mpkg is needed".to_owned()),
+            Self::WrongDigest { .. } | Self::Malformed { .. } | Self::Contradiction { .. } => {
+                Some("the copy may be broken; ask another mirror of the registry".to_owned())
+            }
+            Self::NoCopy { .. } => Some("repeat it once without --offline".to_owned()),
+            Self::Signature { .. } => {
+                Some("do not install it; tell the registry's operator".to_owned())
+            }
+            Self::Unsigned { path, .. } => {
+                Some(format!("sign it with: mpkg sign {}", path.display()))
+            }
+            Self::OtherPublisher { .. } => {
+                Some("sign with the publisher's key, or choose another name".to_owned())
+            }
+            Self::PublisherChanged { path, .. } => Some(format!(
+                "if the publisher confirms the new key elsewhere, remove {}",
+                path.display()
+            )),
+            Self::UnknownSigner { .. } => {
+                Some("take in the publisher's public key with: mpkg key import FILE".to_owned())
+            }
+            Self::Immutable { .. } => Some(
+                "give the new contents a new version, or a packaging revision such as +1"
+                    .to_owned(),
+            ),
+            Self::SourceMissing { .. } => {
+                Some("name the .src.mpkg file beside it in the same command".to_owned())
+            }
+            Self::NotEmpty { .. } => {
+                Some("name an empty folder, or one that is to be made".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

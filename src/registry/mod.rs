@@ -1,0 +1,18 @@
+//! What a registry says and why it is believed (spec/registry.md).
+
+mod entry;
+mod error;
+pub mod layout;
+mod publish;
+mod reader;
+mod trust;
+mod write;
+
+pub use entry::{
+    Attachment, AttachmentRole, ChunksPlace, INDEX_FORMAT, Marker, NameIndex, Publishers,
+    ReleaseEntry, Representation, SearchEntry, SearchList,
+};
+pub use error::{Error, Result};
+pub use publish::{NewRegistry, PublishOptions, Published, State, Writing, publish};
+pub use reader::Registry;
+pub use trust::Remembered;

@@ -1,0 +1,55 @@
+//! What can fail in resolving.
+
+use super::explain::Conflict;
+use crate::explain::Explain;
+use crate::package::{InvalidName, InvalidRequirement};
+
+/// A request without an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No set of releases meets the request.
+    #[error("{0}")]
+    Unsolvable(Box<Conflict>),
+    /// The search took more rounds than is allowed.
+    #[error("no answer was found within {0} rounds of search")]
+    TooHard(u64),
+}
+
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Unsolvable(_) => "unsolvable",
+            Self::TooHard(_) => "too-hard",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unsolvable(conflict) => conflict.hint(),
+            Self::TooHard(_) => Some("ask for exact versions of some packages".to_owned()),
+        }
+    }
+}
+
+/// A text that is not `NAME[@REQUIREMENT][:VARIANT]`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidWish {
+    /// The name or the variant is none.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// The requirement is none.
+    #[error(transparent)]
+    Requirement(#[from] InvalidRequirement),
+}
+
+impl Explain for InvalidWish {
+    fn kind(&self) -> &'static str {
+        "invalid-wish"
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(
+            "write NAME, NAME@REQUIREMENT or NAME@REQUIREMENT:VARIANT, as in docs-lm@^1:f32".into(),
+        )
+    }
+}

@@ -1,0 +1,196 @@
+//! Unpacks a package into the store: staging, sync, links to contents, one rename.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use rustix::fs::{CWD, RenameFlags};
+
+use super::contents::{link_or_copy, looks_whole, place, seal, sync_all};
+use super::{Error, Home, Result, Store};
+use crate::archive::{FolderSink, Package, Sink, index_bytes};
+use crate::fs;
+use crate::package::{Digest, FileMode, INDEX_PATH, IndexedFile};
+use crate::progress::Progress;
+
+/// What to do where the package or one of its files is in the store already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Use it.
+    Keep,
+    /// Write it anew, because it is damaged.
+    Replace,
+}
+
+/// What [`Store::add`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// The package was unpacked.
+    New,
+    /// It was there.
+    AlreadyThere,
+}
+
+/// Whether packages with pickle-based files may be unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PicklePolicy {
+    /// They are refused.
+    Deny,
+    /// Whoever calls was told that such files run code.
+    Allow,
+}
+
+impl Store {
+    /// Unpacks `package` into the store, every byte checked against its index. A crash at any
+    /// point leaves the store without the package or with the whole of it.
+    ///
+    /// # Errors
+    /// [`Error::Pickle`] before anything is unpacked; what the container finds wrong; file errors.
+    pub fn add(
+        &self,
+        package: &Package,
+        existing: Existing,
+        pickle: PicklePolicy,
+        progress: &dyn Progress,
+    ) -> Result<Added> {
+        let index = package.index();
+        if let (Some(reason), PicklePolicy::Deny) = (&index.pickle_reason, pickle) {
+            return Err(Error::Pickle {
+                release: index.release().to_string(),
+                reason: crate::explain::printable(reason),
+            });
+        }
+        let digest = package.package_digest();
+        if existing == Existing::Keep && self.holds(digest) {
+            return Ok(Added::AlreadyThere);
+        }
+        let staged = self.staging().join(digest.to_string());
+        fs::remove_folder(&staged)?;
+        fs::create_folder(&staged)?;
+        let mut sink = StoreSink::new(&self.home, &staged, existing)?;
+        package.extract_with(&mut sink, threads(), progress)?;
+        let written = sink.written;
+        fs::write_atomically(&staged.join(INDEX_PATH), &index_bytes(index)?)?;
+        seal(&staged.join(INDEX_PATH), FileMode::Plain)?;
+        written.par_iter().try_for_each(|(file, path)| seal(path, file.mode))?;
+        sync_all(&staged, written.iter().map(|(_, path)| path.as_path()))?;
+        self.share(&written)?;
+        self.link(&index.files, &staged)?;
+        sync_folders(&staged)?;
+        self.put_in_place(&staged, digest)?;
+        Ok(Added::New)
+    }
+
+    /// Gives every file that was written its second name among the contents.
+    fn share(&self, written: &[(IndexedFile, PathBuf)]) -> Result<()> {
+        let mut folders = BTreeSet::new();
+        let staged = self.staging().join("contents");
+        for (file, path) in written {
+            let contents = place(&self.home, file);
+            if let Some(folder) = contents.parent() {
+                fs::create_folder(folder)?;
+                folders.insert(folder.to_owned());
+            }
+            link_or_copy(path, &staged, file.mode)?;
+            std::fs::rename(&staged, &contents)
+                .map_err(fs::Error::at("rename a file to", &contents))?;
+            // Two files of one package may be the same: then the rename left both names.
+            let _ = std::fs::remove_file(&staged);
+        }
+        folders.iter().try_for_each(|folder| fs::sync_folder(folder))?;
+        Ok(fs::sync_folder(&self.home.contents())?)
+    }
+
+    /// Puts the files that were not written, because their contents are here, into the tree.
+    fn link(&self, files: &[IndexedFile], staged: &Path) -> Result<()> {
+        for file in files {
+            let path = file.path.below(staged);
+            if std::fs::symlink_metadata(&path).is_ok() {
+                continue;
+            }
+            if let Some(folder) = path.parent() {
+                fs::create_folder(folder)?;
+            }
+            link_or_copy(&place(&self.home, file), &path, file.mode)?;
+        }
+        Ok(())
+    }
+
+    /// Renames a finished tree to its place; a damaged one that is there is exchanged for it.
+    fn put_in_place(&self, staged: &Path, digest: Digest) -> Result<()> {
+        let goal = self.home.package(digest);
+        if goal.exists() {
+            rustix::fs::renameat_with(CWD, staged, CWD, &goal, RenameFlags::EXCHANGE)
+                .map_err(|error| fs::Error::at("replace", &goal)(error.into()))?;
+            fs::sync_folder(&self.home.packages())?;
+            fs::remove_folder(staged)?;
+        } else {
+            std::fs::rename(staged, &goal).map_err(fs::Error::at("rename a folder to", &goal))?;
+            fs::sync_folder(&self.home.packages())?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes the files whose contents are not in the store yet; the others are only checked.
+struct StoreSink<'a> {
+    home: &'a Home,
+    root: PathBuf,
+    existing: Existing,
+    folder: FolderSink,
+    seen: BTreeSet<(Digest, FileMode)>,
+    is_writing: bool,
+    written: Vec<(IndexedFile, PathBuf)>,
+}
+
+impl<'a> StoreSink<'a> {
+    fn new(home: &'a Home, root: &Path, existing: Existing) -> Result<Self> {
+        Ok(Self {
+            home,
+            root: root.to_owned(),
+            existing,
+            folder: FolderSink::new(root)?,
+            seen: BTreeSet::new(),
+            is_writing: false,
+            written: Vec::new(),
+        })
+    }
+}
+
+impl Sink for StoreSink<'_> {
+    fn begin(&mut self, file: &IndexedFile) -> fs::Result<()> {
+        let is_here = self.existing == Existing::Keep && looks_whole(&place(self.home, file), file);
+        self.is_writing = !is_here && self.seen.insert((file.sha256, file.mode));
+        if self.is_writing { self.folder.begin(file) } else { Ok(()) }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> fs::Result<()> {
+        if self.is_writing { self.folder.write(bytes) } else { Ok(()) }
+    }
+
+    fn finish(&mut self, file: &IndexedFile) -> fs::Result<()> {
+        if self.is_writing {
+            self.folder.finish(file)?;
+            self.written.push((file.clone(), file.path.below(&self.root)));
+        }
+        Ok(())
+    }
+}
+
+fn sync_folders(root: &Path) -> Result<()> {
+    for entry in walkdir::WalkDir::new(root).contents_first(true) {
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(root).to_owned();
+            fs::Error::at("read the folder", &path)(error.into())
+        })?;
+        if entry.file_type().is_dir() {
+            fs::sync_folder(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn threads() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}

@@ -1,0 +1,28 @@
+//! The tests of mpkg as its users meet it: the real binary, real files, real servers.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test writes plain files and looks at its surroundings"
+)]
+#![allow(clippy::unwrap_used, reason = "what surprises a test ends it")]
+#![allow(clippy::needless_raw_string_hashes, reason = "snapbox writes its snapshots with them")]
+#![allow(unreachable_pub, reason = "nothing here is seen from outside")]
+
+mod architecture;
+mod build;
+mod container;
+mod data;
+mod environment;
+mod examples;
+mod init;
+mod install;
+mod keys;
+mod loaders;
+mod manifest;
+mod packing;
+mod readme;
+mod registry;
+mod sandbox;
+mod store;
+mod support;
+mod weights;
