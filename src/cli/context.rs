@@ -21,6 +21,8 @@ pub(super) struct Context {
     pub(super) offline: bool,
     /// Whether questions are answered with yes.
     pub(super) yes: bool,
+    /// Whether stdout is one JSON document.
+    pub(super) json: bool,
     /// When this run began.
     pub(super) now: jiff::Timestamp,
     terminal: Terminal,
@@ -48,6 +50,7 @@ impl Context {
             registries: global.registry.into_iter().filter(|one| !one.is_empty()).collect(),
             offline: global.offline,
             yes: global.yes,
+            json: global.json,
             now: jiff::Timestamp::now(),
             terminal: Terminal::new(global.quiet, global.no_progress),
         })

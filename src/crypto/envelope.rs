@@ -27,7 +27,10 @@ const LONGEST_KEY_ID: usize = 256;
 const LONGEST_SIGNATURE: usize = 16 << 10;
 
 /// A statement's bytes with signatures over them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Inside another file it is the same object that a file of its own holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Document", into = "Document")]
 pub struct Envelope {
     payload: Vec<u8>,
     signatures: Vec<Signature>,
@@ -106,37 +109,13 @@ impl Envelope {
         let limits = Limits { bytes: ENVELOPE_LIMIT, depth: 8, values: 1000 };
         let document: Document = canonical::read(bytes, limits)
             .map_err(|source| Error::Json { what: "the envelope", source })?;
-        if document.payload_type != STATEMENT_TYPE {
-            return Err(Error::PayloadType(document.payload_type.chars().take(80).collect()));
-        }
-        if document.signatures.is_empty() {
-            return Err(Error::Envelope("it has no signature".to_owned()));
-        }
-        if document.signatures.len() > MOST_SIGNATURES {
-            return Err(Error::Envelope(format!("it has more than {MOST_SIGNATURES} signatures")));
-        }
-        Ok(Self {
-            payload: decode("payload", &document.payload)?,
-            signatures: document
-                .signatures
-                .into_iter()
-                .map(Signature::from_document)
-                .collect::<Result<_>>()?,
-        })
+        document.try_into()
     }
 
     /// Writes the envelope, with a last newline.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let signatures = self.signatures.iter().map(|signature| DocumentSignature {
-            keyid: signature.key_id.clone(),
-            sig: BASE64_STANDARD.encode(&signature.bytes),
-        });
-        let document = Document {
-            payload: BASE64_STANDARD.encode(&self.payload),
-            payload_type: STATEMENT_TYPE.to_owned(),
-            signatures: signatures.collect(),
-        };
+        let document = Document::from(self.clone());
         let mut text = serde_json::to_vec(&document).expect("strings are JSON");
         text.push(b'\n');
         text
@@ -191,6 +170,44 @@ impl Envelope {
             found: signers.len(),
             signed_by: self.signatures.iter().map(|signature| signature.key_id.clone()).collect(),
         })
+    }
+}
+
+impl TryFrom<Document> for Envelope {
+    type Error = Error;
+
+    fn try_from(document: Document) -> Result<Self> {
+        if document.payload_type != STATEMENT_TYPE {
+            return Err(Error::PayloadType(document.payload_type.chars().take(80).collect()));
+        }
+        if document.signatures.is_empty() {
+            return Err(Error::Envelope("it has no signature".to_owned()));
+        }
+        if document.signatures.len() > MOST_SIGNATURES {
+            return Err(Error::Envelope(format!("it has more than {MOST_SIGNATURES} signatures")));
+        }
+        Ok(Self {
+            payload: decode("payload", &document.payload)?,
+            signatures: document
+                .signatures
+                .into_iter()
+                .map(Signature::from_document)
+                .collect::<Result<_>>()?,
+        })
+    }
+}
+
+impl From<Envelope> for Document {
+    fn from(envelope: Envelope) -> Self {
+        let signatures = envelope.signatures.iter().map(|signature| DocumentSignature {
+            keyid: signature.key_id.clone(),
+            sig: BASE64_STANDARD.encode(&signature.bytes),
+        });
+        Document {
+            payload: BASE64_STANDARD.encode(&envelope.payload),
+            payload_type: STATEMENT_TYPE.to_owned(),
+            signatures: signatures.collect(),
+        }
     }
 }
 

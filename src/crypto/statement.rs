@@ -106,6 +106,13 @@ impl Statement {
         }
     }
 
+    /// A statement of any type.
+    #[must_use]
+    pub fn new(subjects: Vec<StatementSubject>, predicate_type: &str, predicate: Value) -> Self {
+        let version = STATEMENT_V1.to_owned();
+        Self { version, subjects, predicate_type: predicate_type.to_owned(), predicate }
+    }
+
     /// Reads a statement from bytes whose signature was verified.
     ///
     /// # Errors

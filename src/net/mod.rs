@@ -12,6 +12,7 @@ mod download;
 mod error;
 mod fetch;
 mod part;
+pub mod serve;
 
 pub use address::Address;
 pub use cache::{Cache, Cached};

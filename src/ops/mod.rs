@@ -12,6 +12,7 @@ pub mod local;
 pub mod pack;
 mod provenance;
 pub mod publish;
+pub mod registry;
 pub mod reinstall;
 pub mod remove;
 pub mod search;

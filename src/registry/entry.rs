@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use serde::{Deserialize, Serialize};
 
 use super::layout;
-use crate::crypto::{KeyId, PublicKey};
+use crate::crypto::{Envelope, KeyId, PublicKey};
 use crate::package::{
     Dependency, Digest, Kind, PackageIndex, PackageName, PackageType, PackageVersion, Release,
     VariantName,
@@ -34,6 +34,9 @@ pub struct NameIndex {
     /// Who may publish it; none while the name is only provided by other packages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publishers: Option<Publishers>,
+    /// How they came to be its publishers: signed [`super::PublisherChange`]s, oldest first.
+    #[serde(default, rename = "publisher-changes", skip_serializing_if = "Vec::is_empty")]
+    pub publisher_changes: Vec<Envelope>,
     /// Its releases, in the order of version, type and variant.
     pub releases: Vec<ReleaseEntry>,
     /// The packages of other names that provide it.
@@ -271,8 +274,14 @@ impl NameIndex {
     /// A name that nothing is said about yet.
     #[must_use]
     pub fn new(name: PackageName) -> Self {
-        let (releases, providers) = (Vec::new(), Vec::new());
-        Self { format: INDEX_FORMAT, name, publishers: None, releases, providers }
+        Self {
+            format: INDEX_FORMAT,
+            name,
+            publishers: None,
+            publisher_changes: Vec::new(),
+            releases: Vec::new(),
+            providers: Vec::new(),
+        }
     }
 
     /// The release of this version and variant; a source package has none.

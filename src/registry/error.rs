@@ -19,6 +19,9 @@ pub enum Error {
     /// Something could not be fetched.
     #[error(transparent)]
     Net(Box<net::Error>),
+    /// A server could not be started.
+    #[error(transparent)]
+    Serve(#[from] net::serve::Error),
     /// A package is not what it should be.
     #[error("{} is refused", path.display())]
     Package {
@@ -240,6 +243,7 @@ impl Explain for Error {
         match self {
             Self::File(error) => error.kind(),
             Self::Net(error) => error.kind(),
+            Self::Serve(error) => error.kind(),
             Self::Package { source, .. } => source.kind(),
             Self::NotARegistry { .. } => "not-a-registry",
             Self::Format { .. } => "registry-format",
@@ -265,6 +269,7 @@ impl Explain for Error {
         match self {
             Self::File(error) => error.hint(),
             Self::Net(error) => error.hint(),
+            Self::Serve(error) => error.hint(),
             Self::Package { source, .. } => source.hint(),
             Self::NotARegistry { .. } => {
                 Some("`mpkg publish --create` begins a registry in an empty folder".to_owned())

@@ -5,6 +5,7 @@ mod error;
 pub mod layout;
 mod publish;
 mod reader;
+mod succession;
 mod trust;
 mod write;
 
@@ -15,4 +16,5 @@ pub use entry::{
 pub use error::{Error, Result};
 pub use publish::{NewRegistry, PublishOptions, Published, State, Writing, publish};
 pub use reader::Registry;
+pub use succession::{Authority, CHANGE_TYPE, PublisherChange, TargetsRole, leads_to_now};
 pub use trust::Remembered;

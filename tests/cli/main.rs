@@ -19,6 +19,7 @@ mod install;
 mod keys;
 mod loaders;
 mod manifest;
+mod operator_serve;
 mod packing;
 mod readme;
 mod registry;

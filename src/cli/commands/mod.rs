@@ -15,6 +15,7 @@ mod man;
 mod pack;
 mod path;
 mod publish;
+mod registry;
 mod reinstall;
 mod remove;
 mod rollback;
@@ -51,6 +52,8 @@ pub(super) enum Command {
     Verify(verify::Arguments),
     /// Adds packages with their signatures to a registry
     Publish(publish::Arguments),
+    /// Makes and looks after registries
+    Registry(registry::Arguments),
     /// Looks for packages by words
     Search(search::Arguments),
     /// Shows what a registry says about a package
@@ -95,6 +98,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Outcome, Failur
         Command::Sign(arguments) => sign::run(arguments, context),
         Command::Verify(arguments) => verify::run(arguments, context),
         Command::Publish(arguments) => publish::run(arguments, context),
+        Command::Registry(arguments) => registry::run(arguments, context),
         Command::Search(arguments) => search::run(&arguments, context),
         Command::Info(arguments) => info::run(&arguments, context),
         Command::Install(arguments) => install::run(arguments, context),
