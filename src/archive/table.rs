@@ -71,8 +71,7 @@ impl ChunkTable {
     }
 
     /// The skippable frame of this table.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut frame = Vec::with_capacity(CHUNK_HEAD + self.chunks.len() * CHUNK_ENTRY);
         let length = CHUNK_HEAD - 8 + self.chunks.len() * CHUNK_ENTRY;
         word(&mut frame, CHUNK_FRAME_MAGIC);

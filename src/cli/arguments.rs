@@ -21,12 +21,13 @@ pub(super) struct Arguments {
 #[command(next_help_heading = "Global options")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Global {
-    /// A registry to use: an address or a folder. Several are asked in turn
+    /// A registry to use instead of those that are configured: an address, a folder, or the name of
+    /// a configured one. Several are asked in turn
     #[arg(
         long,
         global = true,
         env = "MPKG_REGISTRY",
-        value_name = "URL|DIR",
+        value_name = "URL|DIR|NAME",
         value_delimiter = ' '
     )]
     pub(super) registry: Vec<String>,

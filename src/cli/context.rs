@@ -9,14 +9,15 @@ use super::failure::{Failure, Plain};
 use super::terminal::Terminal;
 use crate::net::{Client, NetOptions, Network};
 use crate::progress::Progress;
+use crate::registry::{Selection, Sources};
 use crate::store::Home;
 
 /// The settings of this run, resolved from flags and environment.
 pub(super) struct Context {
     /// The home folder.
     pub(super) home: Home,
-    /// Addresses and folders of registries, in the order in which they are asked.
-    pub(super) registries: Vec<String>,
+    /// The registries that the command line or the environment names.
+    named: Vec<String>,
     /// Whether the network may be used.
     pub(super) offline: bool,
     /// Whether questions are answered with yes.
@@ -47,13 +48,18 @@ impl Context {
         Ok(Self {
             home: Home::at(root),
             // An empty $MPKG_REGISTRY names none.
-            registries: global.registry.into_iter().filter(|one| !one.is_empty()).collect(),
+            named: global.registry.into_iter().filter(|one| !one.is_empty()).collect(),
             offline: global.offline,
             yes: global.yes,
             json: global.json,
             now: jiff::Timestamp::now(),
             terminal: Terminal::new(global.quiet, global.no_progress),
         })
+    }
+
+    /// The registries that are asked: those that are named, or else those that are configured.
+    pub(super) fn registries(&self) -> Result<Selection, Failure> {
+        Ok(Sources::read(self.home.root())?.select(&self.named))
     }
 
     /// The folders in which programs are looked for.

@@ -10,9 +10,11 @@ use crate::archive::{self, Package};
 use crate::crypto::{self, KeyId, PublicKey, Subject, verify_package};
 use crate::explain::{Explain, nearest};
 use crate::net::Client;
-use crate::package::{Digest, PackageName, PackageType, PackageVersion};
+use crate::package::{Digest, PackageName, PackageType, PackageVersion, RegistryName};
 use crate::progress::Progress;
-use crate::registry::{self, NameIndex, Publishers, Registry, ReleaseEntry, Remembered};
+use crate::registry::{
+    self, NameIndex, Publishers, Registry, ReleaseEntry, Remembered, Selection, Source,
+};
 use crate::resolve::{self, Candidate, Chosen, Listing, Request, Universe};
 use crate::store::InstalledPackage;
 use crate::{fs, store};
@@ -59,6 +61,14 @@ pub enum Error {
         registries: Vec<String>,
         /// The nearest name there.
         nearest: Option<String>,
+    },
+    /// A name is pinned to a registry that is not asked.
+    #[error("{name} is pinned to the registry {registry}, which is not asked")]
+    PinnedElsewhere {
+        /// The name.
+        name: PackageName,
+        /// The registry.
+        registry: RegistryName,
     },
     /// A registry says something else about a package than the package itself.
     #[error("the registry {registry} says of {release} another {what} than the package itself")]
@@ -115,6 +125,7 @@ impl Explain for Error {
             Self::Package { source, .. } => source.kind(),
             Self::NoRegistry => "no-registry",
             Self::NoSuchPackage { .. } => "no-such-package",
+            Self::PinnedElsewhere { .. } => "pinned-elsewhere",
             Self::Contradiction { .. } => "registry-contradicts-package",
             Self::SourcePackage { .. } => "source-package",
             Self::Gone { .. } => "gone",
@@ -130,13 +141,16 @@ impl Explain for Error {
             Self::File(error) => error.hint(),
             Self::Key(error) => error.hint(),
             Self::Package { source, .. } => source.hint(),
-            Self::NoRegistry => {
-                Some("name one with --registry URL|DIR or $MPKG_REGISTRY".to_owned())
-            }
+            Self::NoRegistry => Some(
+                "name one with --registry URL|DIR or $MPKG_REGISTRY, or configure one".to_owned(),
+            ),
             Self::NoSuchPackage { nearest: Some(name), .. } => {
                 Some(format!("there is a package called {name}"))
             }
             Self::NoSuchPackage { .. } => Some("look for it with: mpkg search WORD".to_owned()),
+            Self::PinnedElsewhere { registry, .. } => {
+                Some(format!("ask it as well, with: --registry {registry}"))
+            }
             Self::Contradiction { .. } => {
                 Some("do not install it; tell the registry's operator".to_owned())
             }
@@ -155,6 +169,7 @@ impl Explain for Error {
 
 /// Where packages come from.
 pub struct Catalogue<'a> {
+    selection: Selection,
     registries: Vec<Registry<'a>>,
     files: Vec<LocalPackage>,
     offers: BTreeMap<Digest, Offer>,
@@ -202,17 +217,19 @@ impl<'a> Catalogue<'a> {
     /// # Errors
     /// A registry or file that cannot be read.
     pub fn open(
-        locations: &[String],
+        selection: &Selection,
         files: Vec<LocalPackage>,
         trust: Trust,
         client: &'a Client,
     ) -> Result<Self> {
-        let registries = locations
+        let registries = selection
+            .sources
             .iter()
-            .map(|location| Registry::open(location, client))
+            .map(|source| Registry::open(&source.location, client))
             .collect::<registry::Result<_>>()?;
+        let selection = selection.clone();
         let Trust { folder: trust, known_keys } = trust;
-        Ok(Self { registries, files, offers: BTreeMap::new(), trust, known_keys })
+        Ok(Self { selection, registries, files, offers: BTreeMap::new(), trust, known_keys })
     }
 
     /// The registries.
@@ -231,7 +248,8 @@ impl<'a> Catalogue<'a> {
 
     fn find(&self, name: &PackageName) -> Result<Option<(NameIndex, usize)>> {
         let mut provided: Option<(NameIndex, usize)> = None;
-        for (place, registry) in self.registries.iter().enumerate() {
+        for place in self.places(name)? {
+            let registry = &self.registries[place];
             let Some(index) = registry.name(name)? else { continue };
             if !index.releases.is_empty() {
                 return Ok(Some((index, place)));
@@ -241,6 +259,18 @@ impl<'a> Catalogue<'a> {
             }
         }
         Ok(provided)
+    }
+
+    /// Where `name` is looked for, in this order: a pinned name in its registry alone.
+    fn places(&self, name: &PackageName) -> Result<Vec<usize>> {
+        let Some(pin) = self.selection.pins.get(name) else {
+            return Ok((0..self.registries.len()).collect());
+        };
+        let is_it = |source: &Source| source.name.as_ref() == Some(pin);
+        match self.selection.sources.iter().position(is_it) {
+            Some(place) => Ok(vec![place]),
+            None => Err(Error::PinnedElsewhere { name: name.clone(), registry: pin.clone() }),
+        }
     }
 
     /// Says that `name` is nowhere, with the nearest name that is somewhere.
@@ -427,9 +457,7 @@ impl<'a> Catalogue<'a> {
         };
         let path = registry.blob(stock.sha256, stock.size, &release.file_name(), progress)?;
         let opened = open(&path)?;
-        // Unpacking into the store leaves the digests of chunks to this one.
-        let chunks = stock.chunks.is_none_or(|place| place == opened.chunks_place().into());
-        if let Some(what) = difference(offer, &opened).or((!chunks).then_some("chunk table")) {
+        if let Some(what) = difference(offer, &opened) {
             return Err(Error::Contradiction {
                 registry: registry.location().to_owned(),
                 release: release.to_string(),

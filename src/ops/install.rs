@@ -12,7 +12,7 @@ use crate::archive::Package;
 use crate::net::Client;
 use crate::package::{Digest, PackageName, Requirement};
 use crate::progress::Progress;
-use crate::registry::Remembered;
+use crate::registry::{Remembered, Selection};
 use crate::resolve::{Candidate, Chosen, Request, Wish};
 use crate::store::{
     Asked, DEFAULT_PROFILE, Existing, Generation, Home, InstalledPackage, PicklePolicy, Profile,
@@ -65,8 +65,8 @@ pub struct Options {
     pub targets: Vec<Target>,
     /// Package files and folders of them that dependencies may come from.
     pub with: Vec<PathBuf>,
-    /// Addresses and folders of registries.
-    pub registries: Vec<String>,
+    /// The registries that are asked.
+    pub registries: Selection,
     /// What becomes of what is installed.
     pub renewal: Renewal,
     /// Whether pickle-based files are let in.

@@ -17,6 +17,7 @@ pub mod reinstall;
 pub mod remove;
 pub mod search;
 pub mod sign;
+pub mod sources;
 pub mod test;
 pub mod verify;
 pub mod verify_installed;

@@ -8,6 +8,7 @@ use super::local::LocalPackage;
 use crate::net::Client;
 use crate::package::{PackageName, Release};
 use crate::progress::Progress;
+use crate::registry::Selection;
 use crate::store::{DEFAULT_PROFILE, Existing, Home, PicklePolicy, Profile, Store};
 
 /// Fetches the very packages that are installed as `names`, from `with` or from a registry, and
@@ -19,7 +20,7 @@ use crate::store::{DEFAULT_PROFILE, Existing, Home, PicklePolicy, Profile, Store
 pub fn reinstall(
     home: &Home,
     names: &[PackageName],
-    registries: &[String],
+    registries: &Selection,
     with: &[PathBuf],
     client: &Client,
     progress: &dyn Progress,

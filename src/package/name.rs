@@ -1,4 +1,4 @@
-//! The names of packages, variants, data references, steps and tests.
+//! The names of packages, variants, registries, data references, steps and tests.
 
 use std::fmt;
 use std::str::FromStr;
@@ -86,6 +86,14 @@ macro_rules! name {
     };
 }
 
+impl RegistryName {
+    /// The well-formed name that is nearest to `text`.
+    #[must_use]
+    pub fn near(text: &str) -> Option<Self> {
+        slug(text).parse().ok()
+    }
+}
+
 impl PackageName {
     /// The well-formed name that is nearest to `text`: `My Model_2` gives `my-model-2`.
     #[must_use]
@@ -136,6 +144,14 @@ name!(
     "name",
     "use 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or a digit",
     |text| made_of(text, "-_")
+);
+
+name!(
+    /// The name of a configured registry: `[a-z0-9][a-z0-9-]{0,63}`.
+    RegistryName,
+    "registry name",
+    "use 1 to 64 of a-z, 0-9 and '-', beginning with a letter or a digit",
+    |text| made_of(text, "-")
 );
 
 #[cfg(test)]

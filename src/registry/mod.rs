@@ -5,6 +5,7 @@ mod error;
 pub mod layout;
 mod publish;
 mod reader;
+mod sources;
 mod succession;
 mod trust;
 mod write;
@@ -16,5 +17,6 @@ pub use entry::{
 pub use error::{Error, Result};
 pub use publish::{NewRegistry, PublishOptions, Published, State, Writing, publish};
 pub use reader::Registry;
+pub use sources::{HIGHEST_PRIORITY, SOURCES_NAME, Selection, Source, Sources, SourcesError};
 pub use succession::{Authority, CHANGE_TYPE, PublisherChange, TargetsRole, leads_to_now};
 pub use trust::Remembered;

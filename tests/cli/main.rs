@@ -22,6 +22,7 @@ mod manifest;
 mod operator_serve;
 mod packing;
 mod readme;
+mod registries;
 mod registry;
 mod sandbox;
 mod store;

@@ -80,10 +80,11 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
         return Ok(checked(&fetch::check(&tree, depth, &client, context.progress())?));
     }
     let data = fetch::fetch(&tree, &client, context.progress())?;
+    let registries = context.registries()?;
     let setting = Setting {
         home: &context.home,
         client: &client,
-        registries: &context.registries,
+        registries: &registries,
         search_path: &Context::search_path(),
         progress: context.progress(),
         now: &jiff::Timestamp::now,

@@ -25,7 +25,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Ou
     let wish = &arguments.package;
     let client = context.client();
     let catalogue =
-        Catalogue::open(&context.registries, Vec::new(), trust(&context.home)?, &client)?;
+        Catalogue::open(&context.registries()?, Vec::new(), trust(&context.home)?, &client)?;
     let Some((index, registry)) = catalogue.name(&wish.name)? else {
         return Ok(catalogue.no_such_package(&wish.name)?);
     };

@@ -64,7 +64,7 @@ pub(super) fn change(
     let options = Options {
         targets,
         with,
-        registries: context.registries.clone(),
+        registries: context.registries()?,
         renewal,
         pickle: if flags.allow_pickle { PicklePolicy::Allow } else { PicklePolicy::Deny },
         purpose: if flags.dry_run { Purpose::Look } else { Purpose::Change },

@@ -32,9 +32,9 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
-    let registry = match (arguments.to, context.registries.as_slice()) {
+    let registry = match (arguments.to, context.registries()?.sources.as_slice()) {
         (Some(folder), _) => folder,
-        (None, [only]) => only.clone(),
+        (None, [only]) => only.location.clone(),
         (None, _) => {
             return Err(Plain {
                 kind: "no-registry",

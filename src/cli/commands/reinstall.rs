@@ -23,7 +23,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Ou
     let written = reinstall(
         &context.home,
         &arguments.names,
-        &context.registries,
+        &context.registries()?,
         &arguments.with,
         &context.client(),
         context.progress(),

@@ -25,7 +25,7 @@ pub(in crate::cli) struct Arguments {
 pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
     let client = context.client();
     let catalogue =
-        Catalogue::open(&context.registries, Vec::new(), trust(&context.home)?, &client)?;
+        Catalogue::open(&context.registries()?, Vec::new(), trust(&context.home)?, &client)?;
     let hits = search(&catalogue, &arguments.words, arguments.kind)?;
     let rows: Vec<Vec<String>> = hits
         .iter()

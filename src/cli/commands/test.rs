@@ -48,10 +48,11 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
     };
     let executor = Local::new(arguments.sandbox, this_program())?;
     let client = context.client();
+    let registries = context.registries()?;
     let setting = Setting {
         home: &context.home,
         client: &client,
-        registries: &context.registries,
+        registries: &registries,
         search_path: &Context::search_path(),
         progress: context.progress(),
         now: &jiff::Timestamp::now,

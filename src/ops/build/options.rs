@@ -10,6 +10,7 @@ use crate::net::Client;
 use crate::package::manifest::Manifest;
 use crate::package::{PartName, VariantName};
 use crate::progress::Progress;
+use crate::registry::Selection;
 use crate::resolve::Wish;
 use crate::store::Home;
 
@@ -84,7 +85,7 @@ pub struct Setting<'a> {
     /// Fetches.
     pub client: &'a Client,
     /// Registries, in the order in which they are asked.
-    pub registries: &'a [String],
+    pub registries: &'a Selection,
     /// The folders in which programs are looked for, in the order of `$PATH`.
     pub search_path: &'a [PathBuf],
     /// Who watches.

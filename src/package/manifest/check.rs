@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::Range;
 
-use super::diagnostics::Problem;
-use super::reader::{At, Reader};
 use super::recipe::{DraftStep, DraftTest, DraftVariant};
 use super::{Placeholder, Step, Template, Test, Variant};
+use crate::package::document::{At, Problem, Reader};
 use crate::package::{PackageName, PartName, VariantName};
 
 /// The names that placeholders can mean.

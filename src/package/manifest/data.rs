@@ -1,11 +1,10 @@
 //! Reads `[[data]]`.
 
-use super::diagnostics::Problem;
 use super::package::licence;
-use super::reader::{At, Section};
 use super::{
     DataAddress, DataLevel, DataReference, DataRole, DataSource, Origin, RecordKind, Unpack,
 };
+use crate::package::document::{At, Problem, Section};
 use crate::package::{Digest, PackagePath, PartName};
 
 /// Reads one `[[data]]`; its name is known even where the rest is not good.

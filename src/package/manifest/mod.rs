@@ -3,19 +3,17 @@
 mod address;
 mod check;
 mod data;
-mod diagnostics;
 mod package;
 mod parse;
 mod quantity;
-mod reader;
 mod recipe;
 mod template;
 #[cfg(test)]
 mod tests;
 mod words;
 
+pub use super::document::{Diagnostic, Diagnostics};
 pub use address::{DataAddress, InvalidAddress, Origin};
-pub use diagnostics::{Diagnostic, Diagnostics};
 pub use template::{InvalidTemplate, Part, Placeholder, Template};
 
 use std::collections::BTreeMap;

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::diagnostics::Problem;
-use super::reader::{At, Reader, Section};
 use super::{EnvironmentSection, Level, PackageSection, Reproducibility, SystemProgram};
+use crate::package::document::{At, Problem, Reader, Section};
 use crate::package::{Dependency, Kind, PackageName, PackagePath, PartName, Requirement, licence};
 
 /// The longest line of text in a manifest, in characters.

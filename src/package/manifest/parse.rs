@@ -1,13 +1,12 @@
 //! From the text of a manifest to a [`Manifest`], or to everything that is wrong with it.
 
-use toml::de::DeTable;
-
 use super::check::{self, Names};
-use super::diagnostics::{Diagnostics, Problem};
 use super::package::DependencyAt;
-use super::reader::{At, MOST_PROBLEMS, Reader, Section};
 use super::{DataReference, Level, Manifest, data, package, recipe};
 use crate::package::PackageName;
+use crate::package::document::{At, Diagnostics, Form, Problem, Reader, Section};
+
+const FORM: Form = Form { kind: "manifest", noun: "a manifest", longest: super::LONGEST_MANIFEST };
 
 impl Manifest {
     /// Reads a manifest; `file_name` is how messages name it.
@@ -15,39 +14,8 @@ impl Manifest {
     /// # Errors
     /// Every problem that the manifest has: those of its TOML, or else those of its keys.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, Diagnostics> {
-        let fail = |problems| Err(Diagnostics::new(file_name, text, problems));
-        if text.len() as u64 > super::LONGEST_MANIFEST {
-            let message = format!("a manifest has at most {} bytes", super::LONGEST_MANIFEST);
-            return fail(vec![Problem::at(0..0, message)]);
-        }
-        let (root, errors) = DeTable::parse_recoverable(text);
-        if !errors.is_empty() {
-            return fail(one_a_line(text, errors.iter().map(syntax).collect()));
-        }
-        let reader = Reader::new(text);
-        let manifest = read(Section::new(&reader, "", 0..0, root.get_ref()));
-        let problems = reader.into_problems();
-        match manifest {
-            Some(manifest) if problems.is_empty() => Ok(manifest),
-            _ => fail(problems),
-        }
+        FORM.parse(text, file_name, read)
     }
-}
-
-fn syntax(error: &toml::de::Error) -> Problem {
-    Problem::at(error.span().unwrap_or_default(), error.message())
-}
-
-/// The first problem of each line: the others follow from it.
-fn one_a_line(text: &str, mut problems: Vec<Problem>) -> Vec<Problem> {
-    let line = |problem: &Problem| {
-        let before = text.as_bytes().get(..problem.start()).unwrap_or(text.as_bytes());
-        before.iter().rposition(|byte| *byte == b'\n')
-    };
-    problems.truncate(MOST_PROBLEMS);
-    problems.sort_by_key(Problem::start);
-    problems.dedup_by_key(|problem| line(problem));
-    problems
 }
 
 /// Takes the names out of a list of optional names.

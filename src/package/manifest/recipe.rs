@@ -1,9 +1,8 @@
 //! Reads `[[step]]`, `[[variant]]` and `[[test]]`.
 
 use super::data::glob;
-use super::diagnostics::Problem;
-use super::reader::{At, Section};
 use super::{Bound, InvalidTemplate, Resources, Template, quantity};
+use crate::package::document::{At, Problem, Section};
 use crate::package::{PartName, VariantName};
 
 /// A step before its names are looked up.

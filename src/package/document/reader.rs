@@ -12,51 +12,51 @@ use super::diagnostics::{Problem, listed};
 use crate::package::name::slug;
 
 /// The most tables of one name, names in one list and keys in one table.
-pub(super) const MOST_ITEMS: usize = 2000;
+pub(crate) const MOST_ITEMS: usize = 2000;
 /// After so many problems no more are noted.
-pub(super) const MOST_PROBLEMS: usize = 200;
+pub(crate) const MOST_PROBLEMS: usize = 200;
 
-/// A value with its place in the manifest.
+/// A value with its place in the document.
 #[derive(Debug, Clone)]
-pub(super) struct At<T> {
-    pub(super) value: T,
-    pub(super) span: Range<usize>,
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    pub(crate) span: Range<usize>,
 }
 
 impl<T> At<T> {
-    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> At<U> {
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> At<U> {
         At { value: change(self.value), span: self.span }
     }
 }
 
-/// The manifest's text, and what was found wrong with it so far.
-pub(super) struct Reader<'a> {
+/// The document's text, and what was found wrong with it so far.
+pub(crate) struct Reader<'a> {
     text: &'a str,
     problems: RefCell<Vec<Problem>>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         Self { text, problems: RefCell::new(Vec::new()) }
     }
 
-    pub(super) fn report(&self, problem: Problem) {
+    pub(crate) fn report(&self, problem: Problem) {
         if !self.is_full() {
             self.problems.borrow_mut().push(problem);
         }
     }
 
     /// Whether so many problems are known that more would not be noted.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.problems.borrow().len() >= MOST_PROBLEMS
     }
 
-    pub(super) fn into_problems(self) -> Vec<Problem> {
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
         self.problems.into_inner()
     }
 
     /// The place of `part` inside the value at `span`, where it stands there as it is.
-    pub(super) fn narrow(&self, span: &Range<usize>, part: &str) -> Range<usize> {
+    pub(crate) fn narrow(&self, span: &Range<usize>, part: &str) -> Range<usize> {
         match self.text.get(span.clone()).and_then(|raw| raw.find(part)) {
             Some(at) if !part.is_empty() => span.start + at..span.start + at + part.len(),
             _ => span.clone(),
@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Parses a text, reporting why it cannot be.
-    pub(super) fn parse<T: FromStr<Err: Display>>(&self, found: &At<&str>) -> Option<At<T>> {
+    pub(crate) fn parse<T: FromStr<Err: Display>>(&self, found: &At<&str>) -> Option<At<T>> {
         match found.value.parse() {
             Ok(value) => Some(At { value, span: found.span.clone() }),
             Err(error) => {
@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Parses a name, offering a well-formed one that is near.
-    pub(super) fn name<T: FromStr<Err: Display>>(&self, found: &At<&str>) -> Option<At<T>> {
+    pub(crate) fn name<T: FromStr<Err: Display>>(&self, found: &At<&str>) -> Option<At<T>> {
         found.value.parse().map_or_else(
             |error: T::Err| {
                 let mut problem = Problem::at(found.span.clone(), error.to_string());
@@ -96,9 +96,9 @@ fn with_article(noun: &str) -> String {
     format!("{article} {noun}")
 }
 
-/// One table of the manifest. The keys that are asked for are the keys that it may have.
-pub(super) struct Section<'a> {
-    pub(super) reader: &'a Reader<'a>,
+/// One table of the document. The keys that are asked for are the keys that it may have.
+pub(crate) struct Section<'a> {
+    pub(crate) reader: &'a Reader<'a>,
     title: &'static str,
     span: Range<usize>,
     table: &'a DeTable<'a>,
@@ -106,7 +106,7 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         reader: &'a Reader<'a>,
         title: &'static str,
         span: Range<usize>,
@@ -116,33 +116,33 @@ impl<'a> Section<'a> {
     }
 
     /// The place of the table's header.
-    pub(super) fn span(&self) -> Range<usize> {
+    pub(crate) fn span(&self) -> Range<usize> {
         self.span.clone()
     }
 
     /// Reports a problem at the table's header.
-    pub(super) fn problem(&self, message: impl Into<String>) -> Problem {
+    pub(crate) fn problem(&self, message: impl Into<String>) -> Problem {
         Problem::at(self.span(), message)
     }
 
     /// The place of a key that stands in the table.
-    pub(super) fn key_span(&self, key: &str) -> Range<usize> {
+    pub(crate) fn key_span(&self, key: &str) -> Range<usize> {
         self.table.get_key_value(key).map_or_else(|| self.span(), |(key, _)| key.span())
     }
 
     /// Whether the key stands in the table, whatever its value.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
     /// Whether the key stands in the table with an array that holds nothing.
-    pub(super) fn is_empty_array(&self, key: &str) -> bool {
+    pub(crate) fn is_empty_array(&self, key: &str) -> bool {
         let array = self.table.get(key).and_then(|value| value.get_ref().as_array());
         array.is_some_and(|array| array.is_empty())
     }
 
     /// Every key and value, for tables whose keys are names.
-    pub(super) fn entries(
+    pub(crate) fn entries(
         &self,
     ) -> impl Iterator<Item = (At<&'a str>, &'a Spanned<DeValue<'a>>)> + use<'a> {
         self.counted(self.title, self.table.len(), self.span());
@@ -165,14 +165,14 @@ impl<'a> Section<'a> {
     }
 
     /// Reports that the table lacks `key`.
-    pub(super) fn missing(&self, key: &str, example: &str) {
+    pub(crate) fn missing(&self, key: &str, example: &str) {
         self.reader.report(
             self.problem(format!("{} has no `{key}`", self.title))
                 .help(format!("add `{key} = {example}`")),
         );
     }
 
-    pub(super) fn text_of(
+    pub(crate) fn text_of(
         &self,
         key: &str,
         value: &'a Spanned<DeValue<'a>>,
@@ -185,12 +185,12 @@ impl<'a> Section<'a> {
     }
 
     /// A string.
-    pub(super) fn string(&self, key: &'static str) -> Option<At<&'a str>> {
+    pub(crate) fn string(&self, key: &'static str) -> Option<At<&'a str>> {
         self.value(key).and_then(|value| self.text_of(key, value))
     }
 
     /// A string that must be there.
-    pub(super) fn required(&self, key: &'static str, example: &str) -> Option<At<&'a str>> {
+    pub(crate) fn required(&self, key: &'static str, example: &str) -> Option<At<&'a str>> {
         let found = self.string(key);
         if !self.has(key) {
             self.missing(key, example);
@@ -199,12 +199,12 @@ impl<'a> Section<'a> {
     }
 
     /// A string that is parsed.
-    pub(super) fn parsed<T: FromStr<Err: Display>>(&self, key: &'static str) -> Option<At<T>> {
+    pub(crate) fn parsed<T: FromStr<Err: Display>>(&self, key: &'static str) -> Option<At<T>> {
         self.string(key).and_then(|found| self.reader.parse(&found))
     }
 
     /// An array of strings.
-    pub(super) fn strings(&self, key: &'static str) -> Vec<At<&'a str>> {
+    pub(crate) fn strings(&self, key: &'static str) -> Vec<At<&'a str>> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let DeValue::Array(array) = value.get_ref() else {
             self.wrong_type(key, "an array of strings", value);
@@ -222,7 +222,7 @@ impl<'a> Section<'a> {
     }
 
     /// An array of names, each once.
-    pub(super) fn names<T: FromStr<Err: Display> + PartialEq + Display>(
+    pub(crate) fn names<T: FromStr<Err: Display> + PartialEq + Display>(
         &self,
         key: &'static str,
     ) -> Vec<At<T>> {
@@ -241,7 +241,7 @@ impl<'a> Section<'a> {
     }
 
     /// `true` or `false`.
-    pub(super) fn boolean(&self, key: &'static str) -> Option<At<bool>> {
+    pub(crate) fn boolean(&self, key: &'static str) -> Option<At<bool>> {
         let value = self.value(key)?;
         if let DeValue::Boolean(found) = value.get_ref() {
             return Some(At { value: *found, span: value.span() });
@@ -251,7 +251,7 @@ impl<'a> Section<'a> {
     }
 
     /// An integer that is not negative.
-    pub(super) fn integer(&self, key: &'static str) -> Option<At<u64>> {
+    pub(crate) fn integer(&self, key: &'static str) -> Option<At<u64>> {
         let value = self.value(key)?;
         let DeValue::Integer(found) = value.get_ref() else {
             self.wrong_type(key, "an integer", value);
@@ -266,8 +266,23 @@ impl<'a> Section<'a> {
         None
     }
 
+    /// An integer, which may be negative.
+    pub(crate) fn signed(&self, key: &'static str) -> Option<At<i64>> {
+        let value = self.value(key)?;
+        let DeValue::Integer(found) = value.get_ref() else {
+            self.wrong_type(key, "an integer", value);
+            return None;
+        };
+        let number = i64::from_str_radix(found.as_str(), found.radix()).ok();
+        if number.is_none() {
+            let message = format!("`{key}` takes an integer from {} to {}", i64::MIN, i64::MAX);
+            self.reader.report(Problem::at(value.span(), message));
+        }
+        number.map(|number| At { value: number, span: value.span() })
+    }
+
     /// A finite number, with or without a fraction.
-    pub(super) fn number(&self, key: &'static str) -> Option<At<f64>> {
+    pub(crate) fn number(&self, key: &'static str) -> Option<At<f64>> {
         let value = self.value(key)?;
         let number = match value.get_ref() {
             DeValue::Float(found) => found.as_str().parse::<f64>().ok(),
@@ -286,7 +301,7 @@ impl<'a> Section<'a> {
     }
 
     /// One word of a closed list.
-    pub(super) fn word<T: Copy>(
+    pub(crate) fn word<T: Copy>(
         &self,
         key: &'static str,
         all: &[T],
@@ -308,7 +323,7 @@ impl<'a> Section<'a> {
     }
 
     /// A table below this one.
-    pub(super) fn section(&self, key: &'static str, title: &'static str) -> Option<Section<'a>> {
+    pub(crate) fn section(&self, key: &'static str, title: &'static str) -> Option<Section<'a>> {
         let value = self.value(key)?;
         match value.get_ref() {
             DeValue::Table(table) => Some(Section::new(self.reader, title, value.span(), table)),
@@ -328,7 +343,7 @@ impl<'a> Section<'a> {
     }
 
     /// A table that stands as a value.
-    pub(super) fn table_of(
+    pub(crate) fn table_of(
         &self,
         title: &'static str,
         value: &'a Spanned<DeValue<'a>>,
@@ -340,7 +355,7 @@ impl<'a> Section<'a> {
     }
 
     /// An array of tables.
-    pub(super) fn sections(&self, key: &'static str, title: &'static str) -> Vec<Section<'a>> {
+    pub(crate) fn sections(&self, key: &'static str, title: &'static str) -> Vec<Section<'a>> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let DeValue::Array(array) = value.get_ref() else {
             self.reader.report(
@@ -364,14 +379,13 @@ impl<'a> Section<'a> {
     }
 
     /// Reports the keys that nobody asked for.
-    pub(super) fn finish(self) {
+    pub(crate) fn finish(self) {
         let known = self.asked.into_inner();
         for (key, _) in self.table {
             let found: &str = key.get_ref();
             if !known.contains(&found) && !self.reader.is_full() {
-                let place = if self.title.is_empty() { "a manifest" } else { self.title };
                 self.reader.report(
-                    Problem::at(key.span(), format!("{place} has no key `{found}`"))
+                    Problem::at(key.span(), format!("{} has no key `{found}`", self.title))
                         .label("unknown key")
                         .suggest(found, known.iter().copied()),
                 );

@@ -1,4 +1,4 @@
-//! What is wrong with a manifest: every problem with its place, shown with the line and a caret.
+//! What is wrong with a document: every problem with its place, shown with the line and a caret.
 
 use std::fmt::{self, Write as _};
 use std::ops::Range;
@@ -10,10 +10,10 @@ use crate::explain::{Explain, printable};
 /// The most problems that are shown in full.
 const MOST_SHOWN: usize = 50;
 
-/// One problem of a manifest.
+/// One problem of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// The bytes of the manifest that it is about.
+    /// The bytes of the document that it is about.
     pub span: Range<usize>,
     /// The line on which these begin, from 1.
     pub line: usize,
@@ -29,9 +29,10 @@ pub struct Diagnostic {
     pub help: Option<String>,
 }
 
-/// All problems of one manifest, in the order of their places.
+/// All problems of one document, in the order of their places.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostics {
+    kind: &'static str,
     file: String,
     text: String,
     problems: Vec<Diagnostic>,
@@ -39,7 +40,7 @@ pub struct Diagnostics {
 
 /// A problem before its line and column are known.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     span: Range<usize>,
     message: String,
     label: Option<String>,
@@ -48,32 +49,32 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn at(span: Range<usize>, message: impl Into<String>) -> Self {
+    pub(crate) fn at(span: Range<usize>, message: impl Into<String>) -> Self {
         Self { span, message: message.into(), label: None, related: None, help: None }
     }
 
     /// The byte at which it begins.
-    pub(super) fn start(&self) -> usize {
+    pub(crate) fn start(&self) -> usize {
         self.span.start
     }
 
-    pub(super) fn label(mut self, label: impl Into<String>) -> Self {
+    pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
     }
 
-    pub(super) fn related(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
+    pub(crate) fn related(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
         self.related = Some((span, label.into()));
         self
     }
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
     /// Offers the nearest of `known` to `found`, or else all of them where they are few.
-    pub(super) fn suggest<'k>(
+    pub(crate) fn suggest<'k>(
         self,
         found: &str,
         known: impl IntoIterator<Item = &'k str> + Clone,
@@ -91,7 +92,7 @@ impl Problem {
 }
 
 /// `a`, `a and b`, `a, b and c`.
-pub(super) fn listed(names: &[String]) -> String {
+pub(crate) fn listed(names: &[String]) -> String {
     match names {
         [] => String::new(),
         [only] => only.clone(),
@@ -100,15 +101,15 @@ pub(super) fn listed(names: &[String]) -> String {
 }
 
 impl Diagnostics {
-    pub(super) fn new(file: &str, text: &str, problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(kind: &'static str, file: &str, text: &str, problems: Vec<Problem>) -> Self {
         let mut problems: Vec<Diagnostic> =
             problems.into_iter().map(|problem| placed(text, problem)).collect();
         problems.sort_by_key(|problem| problem.span.start);
         problems.dedup_by(|a, b| a.span == b.span && a.message == b.message);
-        Self { file: printable(file), text: text.to_owned(), problems }
+        Self { kind, file: printable(file), text: text.to_owned(), problems }
     }
 
-    /// The manifest's file as messages name it.
+    /// The document's file as messages name it.
     #[must_use]
     pub fn file(&self) -> &str {
         &self.file
@@ -188,7 +189,7 @@ impl std::error::Error for Diagnostics {}
 
 impl Explain for Diagnostics {
     fn kind(&self) -> &'static str {
-        "manifest"
+        self.kind
     }
 
     fn rendered(&self) -> Option<String> {
