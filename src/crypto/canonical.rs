@@ -86,25 +86,55 @@ impl Explain for Error {
 /// [`Error::Number`] and [`Error::ControlCharacter`].
 pub fn to_vec(value: &Value) -> Result<Vec<u8>> {
     let mut text = Vec::new();
-    write(&mut text, value)?;
+    write(&mut text, value, ControlCharacters::Refused)?;
     Ok(text)
 }
 
-fn write(text: &mut Vec<u8>, value: &Value) -> Result<()> {
+/// Writes `value` in the form that OLPC describes and TUF signs, control characters as they are.
+/// This is what signatures are over; with a control character in it, it is not JSON.
+///
+/// # Errors
+/// [`Error::Number`].
+pub fn to_signed_form(value: &Value) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    write(&mut text, value, ControlCharacters::Raw)?;
+    Ok(text)
+}
+
+/// Writes `value` as [`to_vec`] does, and control characters as JSON escapes them. For documents
+/// with keys in PEM.
+///
+/// # Errors
+/// [`Error::Number`].
+pub fn to_json(value: &Value) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    write(&mut text, value, ControlCharacters::Escaped)?;
+    Ok(text)
+}
+
+/// What becomes of control characters in strings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ControlCharacters {
+    Refused,
+    Raw,
+    Escaped,
+}
+
+fn write(text: &mut Vec<u8>, value: &Value, control: ControlCharacters) -> Result<()> {
     match value {
         Value::Null => text.extend_from_slice(b"null"),
         Value::Bool(true) => text.extend_from_slice(b"true"),
         Value::Bool(false) => text.extend_from_slice(b"false"),
         Value::Number(number) if number.is_f64() => return Err(Error::Number(number.to_string())),
         Value::Number(number) => text.extend_from_slice(number.to_string().as_bytes()),
-        Value::String(string) => write_string(text, string)?,
+        Value::String(string) => write_string(text, string, control)?,
         Value::Array(items) => {
             text.push(b'[');
             for (position, item) in items.iter().enumerate() {
                 if position > 0 {
                     text.push(b',');
                 }
-                write(text, item)?;
+                write(text, item, control)?;
             }
             text.push(b']');
         }
@@ -117,9 +147,9 @@ fn write(text: &mut Vec<u8>, value: &Value) -> Result<()> {
                 if position > 0 {
                     text.push(b',');
                 }
-                write_string(text, name)?;
+                write_string(text, name, control)?;
                 text.push(b':');
-                write(text, member)?;
+                write(text, member, control)?;
             }
             text.push(b'}');
         }
@@ -127,16 +157,19 @@ fn write(text: &mut Vec<u8>, value: &Value) -> Result<()> {
     Ok(())
 }
 
-fn write_string(text: &mut Vec<u8>, string: &str) -> Result<()> {
-    if string.bytes().any(|byte| byte < 0x20) {
-        return Err(Error::ControlCharacter(string.chars().take(80).collect()));
-    }
+fn write_string(text: &mut Vec<u8>, string: &str, control: ControlCharacters) -> Result<()> {
     text.push(b'"');
     for byte in string.bytes() {
-        if matches!(byte, b'"' | b'\\') {
-            text.push(b'\\');
+        match (byte, control) {
+            (b'"' | b'\\', _) => text.extend_from_slice(&[b'\\', byte]),
+            (..0x20, ControlCharacters::Refused) => {
+                return Err(Error::ControlCharacter(string.chars().take(80).collect()));
+            }
+            (..0x20, ControlCharacters::Escaped) => {
+                text.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
+            }
+            _ => text.push(byte),
         }
-        text.push(byte);
     }
     text.push(b'"');
     Ok(())
@@ -356,6 +389,17 @@ mod tests {
             String::from_utf8(text).unwrap(),
             "{\"B\":{},\"a\":\"é\\\"\\\\/\",\"aa\":18446744073709551615,\"b\":[1,-2,true,null]}"
         );
+    }
+
+    #[test]
+    fn the_signed_form_has_control_characters_as_they_are() {
+        let value = serde_json::json!({"b": 1, "a": "x\n\"\u{1}"});
+        assert_eq!(to_signed_form(&value).unwrap(), b"{\"a\":\"x\n\\\"\x01\",\"b\":1}");
+        let text = to_json(&value).unwrap();
+        assert_eq!(text, br#"{"a":"x\u000a\"\u0001","b":1}"#);
+        assert_eq!(parse_strict(&text, Limits::of_bytes(99)).unwrap(), value);
+        assert!(to_signed_form(&serde_json::json!([1.5])).is_err());
+        assert!(to_json(&serde_json::json!([1.5])).is_err());
     }
 
     #[test]

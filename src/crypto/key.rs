@@ -19,6 +19,11 @@ use crate::package::{Digest, InvalidDigest};
 pub struct KeyId(Digest);
 
 impl KeyId {
+    /// The id of the key with this canonical key object.
+    pub(super) fn of(object: &[u8]) -> Self {
+        Self(Digest::of(object))
+    }
+
     /// The first twelve digits, for people.
     #[must_use]
     pub fn short(&self) -> String {
@@ -124,7 +129,7 @@ impl PublicKey {
     #[must_use]
     pub fn id(&self) -> KeyId {
         let object = canonical::to_vec(&self.to_json()).expect("hexadecimal digits are canonical");
-        KeyId(Digest::of(&object))
+        KeyId::of(&object)
     }
 
     /// Whether `signature` is this key's over `message`, by RFC 8032 with no leniency: the scalar

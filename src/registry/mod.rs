@@ -8,6 +8,7 @@ mod reader;
 mod sources;
 mod succession;
 mod trust;
+pub mod tuf;
 mod write;
 
 pub use entry::{
