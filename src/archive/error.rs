@@ -21,6 +21,9 @@ pub enum Error {
         /// What is wrong with it.
         fault: Box<Fault>,
     },
+    /// The bytes of a package that is elsewhere do not come.
+    #[error("{0}")]
+    Supply(Box<dyn Explain>),
     /// An index that may not be written, or a file that may not be packed.
     #[error(transparent)]
     Refused(#[from] Box<Fault>),
@@ -220,6 +223,7 @@ impl Explain for Error {
     fn kind(&self) -> &'static str {
         match self {
             Self::File(error) => error.kind(),
+            Self::Supply(error) => error.kind(),
             Self::Unsound { fault, .. } | Self::Refused(fault) => fault.kind(),
         }
     }
@@ -227,6 +231,7 @@ impl Explain for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::File(error) => error.hint(),
+            Self::Supply(error) => error.hint(),
             Self::Unsound { fault, .. } => match **fault {
                 Fault::NoSuchFile { .. } => Some("`mpkg files` lists what is in it".to_owned()),
                 _ => Some("do not use it; get it again from where it came".to_owned()),

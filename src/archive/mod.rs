@@ -4,6 +4,7 @@
 mod collect;
 mod cut;
 mod error;
+mod extract;
 mod folder;
 mod frame;
 mod index;
@@ -11,8 +12,10 @@ mod limits;
 mod package;
 mod source;
 mod stream;
+mod supply;
 mod table;
 mod tar;
+mod unpacked;
 mod write;
 
 pub use collect::{collect, from_folder};
@@ -21,7 +24,9 @@ pub use folder::FolderSink;
 pub use index::{index_bytes, package_digest, parse_index};
 pub use limits::{LARGEST_FRAME, LARGEST_INDEX, MOST_FILES, MOST_FRAMES};
 pub use package::{Package, Sink};
+pub use supply::{Form, Reach, Run, Supply};
 pub use table::{Chunk, ChunkTable};
+pub use unpacked::Unpacked;
 pub use write::{ChunksPlace, Contents, Packed, WriteOptions, write_package};
 
 #[cfg(test)]

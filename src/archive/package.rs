@@ -2,16 +2,14 @@
 
 use std::fs::File;
 use std::num::NonZeroUsize;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-
-use crossbeam_channel::{Receiver, bounded};
 
 use super::error::{Error, Fault, Result};
 use super::folder::FolderSink;
-use super::frame::Decompressor;
+use super::frame::{ChunkDigests, Decompressor};
 use super::limits::LARGEST_INDEX;
-use super::stream::{Walk, index_record, stream_length};
+use super::stream::{index_record, stream_length};
+use super::supply::{LocalFile, Reach, Supply};
 use super::table::{self, ChunkTable, SEEK_FOOTER};
 use super::write::ChunksPlace;
 use super::{index, tar};
@@ -45,14 +43,14 @@ pub trait Sink {
 #[derive(Debug)]
 pub struct Package {
     path: PathBuf,
-    file: File,
     file_size: u64,
-    index: PackageIndex,
     index_size: u64,
     digest: Digest,
-    table: ChunkTable,
-    checksums: Vec<u32>,
     chunks: ChunksPlace,
+    pub(super) supply: Box<dyn Supply>,
+    pub(super) index: PackageIndex,
+    pub(super) table: ChunkTable,
+    pub(super) checksums: Vec<u32>,
 }
 
 impl Package {
@@ -66,13 +64,23 @@ impl Package {
         if !metadata.is_file() {
             return Err(Error::from(Fault::NotAPackage).of_package(path));
         }
-        Self::read(path, file, metadata.len()).map_err(|error| error.of_package(path))
+        let supply = Box::new(LocalFile { file, path: path.to_owned() });
+        Self::supplied(path, metadata.len(), supply)
     }
 
-    fn read(path: &Path, file: File, file_size: u64) -> Result<Self> {
+    /// Opens the package file of `file_size` bytes that `supply` gives; `path` is what it is
+    /// called in messages.
+    ///
+    /// # Errors
+    /// As [`Package::open`].
+    pub fn supplied(path: &Path, file_size: u64, supply: Box<dyn Supply>) -> Result<Self> {
+        Self::read(path, supply, file_size).map_err(|error| error.of_package(path))
+    }
+
+    fn read(path: &Path, supply: Box<dyn Supply>, file_size: u64) -> Result<Self> {
         let before = |end: u64, length: u64| -> Result<(u64, Vec<u8>)> {
             let start = end.checked_sub(length).ok_or(Fault::NotAPackage)?;
-            Ok((start, read_at(&file, path, start, length)?))
+            Ok((start, read_at(&*supply, start, length)?))
         };
         let (_, footer) = before(file_size, SEEK_FOOTER as u64)?;
         let (seek_start, seek) = before(file_size, table::seek_length(&footer)?)?;
@@ -85,15 +93,17 @@ impl Package {
         }
         let chunks = ChunksPlace { offset, size: length, sha256: Digest::of(&frame) };
         let first = &table.chunks[0];
-        let bytes = read_at(&file, path, 0, u64::from(first.compressed))?;
-        let record = Decompressor::new().decompress(0, first, checksums[0], &bytes)?;
+        let bytes = read_at(&*supply, 0, u64::from(first.compressed))?;
+        let mut record = Vec::new();
+        Decompressor::new().decompress(0, first, checksums[0], &bytes, &mut record)?;
+        ChunkDigests::Check.check(0, first, &record)?;
         let (index, index_size, digest) = read_index(&record)?;
         let (expected, found) = (stream_length(&index, index_size), table.unpacked());
         if expected != found {
             return Err(Fault::Length { expected, found }.into());
         }
         let path = path.to_owned();
-        Ok(Self { path, file, file_size, index, index_size, digest, table, checksums, chunks })
+        Ok(Self { path, file_size, index_size, digest, chunks, supply, index, table, checksums })
     }
 
     /// The package file.
@@ -126,6 +136,12 @@ impl Package {
         &self.table
     }
 
+    /// Whether its file is on this machine.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        self.supply.reach()
+    }
+
     /// Where its chunk table stands.
     #[must_use]
     pub const fn chunks_place(&self) -> ChunksPlace {
@@ -141,7 +157,7 @@ impl Package {
         let mut at = 0;
         while at < self.file_size {
             let length = (self.file_size - at).min(1 << 20);
-            hasher.update(&read_at(&self.file, &self.path, at, length)?);
+            hasher.update(&read_at(&*self.supply, at, length)?);
             at += length;
         }
         Ok(hasher.finish())
@@ -158,10 +174,12 @@ impl Package {
         threads: NonZeroUsize,
         progress: &dyn Progress,
     ) -> Result<()> {
-        self.extract_with(&mut FolderSink::new(into)?, threads, progress)
+        self.check_all(&mut FolderSink::new(into)?, threads, ChunkDigests::Check, progress)
     }
 
-    /// Checks everything and hands it to `sink`.
+    /// Checks everything but the digests of chunks, and hands it to `sink`: the digests of whole
+    /// files say as much of what is unpacked. Whoever calls knows the chunk table, or the whole
+    /// file, by a digest that somebody has signed.
     ///
     /// # Errors
     /// As [`Package::extract`]; or what the sink says.
@@ -171,24 +189,32 @@ impl Package {
         threads: NonZeroUsize,
         progress: &dyn Progress,
     ) -> Result<()> {
-        let label = format!("Unpacking {}", self.index.name);
-        let task = progress.start(&label, Some(self.table.unpacked()), Unit::Bytes);
-        let mut walk = Walk::new(&self.index);
-        self.each_frame(1..self.table.chunks.len(), threads, |bytes| {
-            task.advance(bytes.len() as u64);
-            walk.take(bytes, sink)
-        })
-        .and_then(|()| walk.end())
-        .map_err(|error| error.of_package(&self.path))
+        self.check_all(sink, threads, ChunkDigests::Leave, progress)
     }
 
-    /// Checks everything and keeps nothing.
+    /// Checks everything, the digests of chunks included, and keeps nothing.
     ///
     /// # Errors
     /// When anything in the package breaks a rule.
     pub fn verify(&self, progress: &dyn Progress) -> Result<()> {
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        self.extract_with(&mut Nowhere, threads, progress)
+        self.check_all(&mut Nowhere, threads, ChunkDigests::Check, progress)
+    }
+
+    fn check_all(
+        &self,
+        sink: &mut dyn Sink,
+        threads: NonZeroUsize,
+        digests: ChunkDigests,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let verb = match self.reach() {
+            Reach::Here => "Unpacking",
+            Reach::Elsewhere => "Fetching",
+        };
+        let label = format!("{verb} {}", self.index.name);
+        let task = progress.start(&label, Some(self.table.unpacked()), Unit::Bytes);
+        self.pour(sink, threads, digests, &*task).map_err(|error| error.of_package(&self.path))
     }
 
     /// One file's contents, checked, without unpacking more than the frames that it stands in.
@@ -233,48 +259,23 @@ impl Package {
         Ok(contents)
     }
 
-    /// What frame `number` unpacks to.
-    fn frame(&self, number: usize, decompressor: &mut Decompressor) -> Result<Vec<u8>> {
-        let chunk = &self.table.chunks[number];
-        let bytes = read_at(&self.file, &self.path, chunk.offset, u64::from(chunk.compressed))?;
-        Ok(decompressor.decompress(number, chunk, self.checksums[number], &bytes)?)
+    /// What frame `number` unpacks to, held against the digest in the chunk table.
+    ///
+    /// # Errors
+    /// When it cannot be read or is wrong.
+    pub fn read_chunk(&self, number: usize) -> Result<Vec<u8>> {
+        let contents = self.frame(number, &mut Decompressor::new())?;
+        ChunkDigests::Check.check(number, &self.table.chunks[number], &contents)?;
+        Ok(contents)
     }
 
-    /// Unpacks frames on `threads` and hands them to `take` in order.
-    fn each_frame(
-        &self,
-        frames: std::ops::Range<usize>,
-        threads: NonZeroUsize,
-        mut take: impl FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
-        type Unpacked = Result<Vec<u8>>;
-        let (jobs, work) = bounded::<(usize, crossbeam_channel::Sender<Unpacked>)>(threads.get());
-        let (order, turns) = bounded::<Receiver<Unpacked>>(2 * threads.get());
-        std::thread::scope(|scope| {
-            for _ in 0..threads.get() {
-                let work = work.clone();
-                scope.spawn(move || {
-                    let mut decompressor = Decompressor::new();
-                    for (number, done) in work {
-                        // Nobody waits where the taker has failed.
-                        let _ = done.send(self.frame(number, &mut decompressor));
-                    }
-                });
-            }
-            drop(work);
-            scope.spawn(move || {
-                for number in frames {
-                    let (done, turn) = bounded(1);
-                    if order.send(turn).is_err() || jobs.send((number, done)).is_err() {
-                        break;
-                    }
-                }
-            });
-            for turn in turns {
-                take(&turn.recv().expect("a worker answers every job")?)?;
-            }
-            Ok(())
-        })
+    /// What frame `number` unpacks to; its digest is not checked.
+    fn frame(&self, number: usize, decompressor: &mut Decompressor) -> Result<Vec<u8>> {
+        let chunk = &self.table.chunks[number];
+        let bytes = read_at(&*self.supply, chunk.offset, u64::from(chunk.compressed))?;
+        let mut contents = Vec::new();
+        decompressor.decompress(number, chunk, self.checksums[number], &bytes, &mut contents)?;
+        Ok(contents)
     }
 }
 
@@ -292,10 +293,10 @@ fn read_index(record: &[u8]) -> Result<(PackageIndex, u64, Digest)> {
     Ok((index::parse(text)?, size as u64, Digest::of(text)))
 }
 
-fn read_at(file: &File, path: &Path, offset: u64, length: u64) -> Result<Vec<u8>> {
+fn read_at(supply: &dyn Supply, offset: u64, length: u64) -> Result<Vec<u8>> {
     // Every length was capped by a table's own limits before it came here.
     let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
-    file.read_exact_at(&mut bytes, offset).map_err(fs::Error::at("read", path))?;
+    supply.read_at(offset, &mut bytes)?;
     Ok(bytes)
 }
 

@@ -1,7 +1,8 @@
 //! The tar stream as the index asks for it, held against the bytes that the frames unpack to.
 
+use std::ops::Range;
+
 use super::error::{Fault, Result};
-use super::package::Sink;
 use super::source::Inspection;
 use super::tar;
 use crate::package::{FileMode, Hasher, INDEX_PATH, IndexedFile, PackageIndex};
@@ -37,6 +38,17 @@ pub(super) struct Walk<'a> {
     inspection: Option<Inspection>,
 }
 
+/// What is to be done with the bytes that [`Walk::take`] was given last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The file at this place of the index begins.
+    Begin(usize),
+    /// These of the bytes belong to it; they are not checked yet.
+    Write(Range<usize>),
+    /// It is whole, and its size and digest are those of the index.
+    Finish(usize),
+}
+
 #[derive(Clone, Copy)]
 enum State {
     /// Within the header of file `next`: how many bytes of it were seen.
@@ -63,36 +75,36 @@ impl<'a> Walk<'a> {
         walk
     }
 
-    /// Takes the next bytes. Contents go to `sink` before the file's digest is known;
-    /// [`Sink::finish`] is called only where it is the right one.
-    pub(super) fn take(&mut self, mut bytes: &[u8], sink: &mut dyn Sink) -> Result<()> {
-        while !bytes.is_empty() {
-            let taken = match self.state {
-                State::Header(seen) => self.header(seen, bytes, sink)?,
+    /// Takes the next bytes and says what is to be done with them.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Vec<Step>> {
+        let (mut steps, mut at) = (Vec::new(), 0);
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            at += match self.state {
+                State::Header(seen) => self.header(seen, rest, &mut steps)?,
                 State::Contents(left) => {
-                    let piece = &bytes[..shorter(left, bytes)];
+                    let piece = &rest[..shorter(left, rest)];
                     self.hasher.update(piece);
                     if let Some(inspection) = &mut self.inspection {
                         inspection.feed(&self.files[self.next], piece)?;
                     }
-                    sink.write(piece)?;
-                    self.contents(left - piece.len() as u64, sink)?;
+                    steps.push(Step::Write(at..at + piece.len()));
+                    self.contents(left - piece.len() as u64, &mut steps)?;
                     piece.len()
                 }
                 State::Padding(left) => {
-                    let taken = self.zeros(left, bytes)?;
+                    let taken = self.zeros(left, rest)?;
                     self.padding(left - taken as u64);
                     taken
                 }
                 State::Trailer(left) => {
-                    let taken = self.zeros(left, bytes)?;
+                    let taken = self.zeros(left, rest)?;
                     self.state = State::Trailer(left - taken as u64);
                     taken
                 }
             };
-            bytes = &bytes[taken..];
         }
-        Ok(())
+        Ok(steps)
     }
 
     /// Ends the stream; it must be whole.
@@ -103,7 +115,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn header(&mut self, seen: usize, bytes: &[u8], sink: &mut dyn Sink) -> Result<usize> {
+    fn header(&mut self, seen: usize, bytes: &[u8], steps: &mut Vec<Step>) -> Result<usize> {
         let file = &self.files[self.next];
         let header = tar::header(file.path.as_str(), file.size, file.mode);
         let header = header.expect("the index was checked");
@@ -119,16 +131,16 @@ impl<'a> Walk<'a> {
         if seen + taken < tar::BLOCK {
             self.state = State::Header(seen + taken);
         } else {
-            sink.begin(file)?;
+            steps.push(Step::Begin(self.next));
             self.hasher = Hasher::new();
             self.inspection = Some(Inspection::new(self.index, file));
-            self.contents(file.size, sink)?;
+            self.contents(file.size, steps)?;
         }
         Ok(taken)
     }
 
     /// Goes on with `left` bytes of contents to come.
-    fn contents(&mut self, left: u64, sink: &mut dyn Sink) -> Result<()> {
+    fn contents(&mut self, left: u64, steps: &mut Vec<Step>) -> Result<()> {
         self.state = State::Contents(left);
         if left > 0 {
             return Ok(());
@@ -141,7 +153,7 @@ impl<'a> Walk<'a> {
         if let Some(inspection) = self.inspection.take() {
             inspection.finish(file)?;
         }
-        sink.finish(file)?;
+        steps.push(Step::Finish(self.next));
         self.padding(tar::padding(file.size));
         Ok(())
     }

@@ -71,7 +71,8 @@ impl ChunkTable {
     }
 
     /// The skippable frame of this table.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         let mut frame = Vec::with_capacity(CHUNK_HEAD + self.chunks.len() * CHUNK_ENTRY);
         let length = CHUNK_HEAD - 8 + self.chunks.len() * CHUNK_ENTRY;
         word(&mut frame, CHUNK_FRAME_MAGIC);

@@ -7,7 +7,7 @@ use super::*;
 use crate::package::{Digest, PackageIndex, PackagePath};
 use crate::progress::Silent;
 
-fn index(files: Vec<crate::package::IndexedFile>) -> PackageIndex {
+pub(super) fn index(files: Vec<crate::package::IndexedFile>) -> PackageIndex {
     PackageIndex {
         format: 1,
         package_type: crate::package::PackageType::Binary,
@@ -29,7 +29,7 @@ fn index(files: Vec<crate::package::IndexedFile>) -> PackageIndex {
     }
 }
 
-fn tree(root: &Path) -> Vec<PackagePath> {
+pub(super) fn tree(root: &Path) -> Vec<PackagePath> {
     let noise: Vec<u8> =
         (0..3_000_000_u32).map(|i| (i.wrapping_mul(i) >> 11).to_le_bytes()[0]).collect();
     let zeros = vec![0; 70_000];

@@ -55,16 +55,27 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
 /// # Errors
 /// When it cannot be read, is longer, or is not UTF-8.
 pub fn read_to_string(path: &Path, limit: u64) -> Result<String> {
+    use std::io::{Error as IoError, ErrorKind};
+    String::from_utf8(read(path, limit)?).map_err(|_| {
+        Error::at("read", path)(IoError::new(ErrorKind::InvalidData, "it is not UTF-8"))
+    })
+}
+
+/// Reads a file of at most `limit` bytes.
+///
+/// # Errors
+/// When it cannot be read or is longer.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     use std::io::{Error as IoError, ErrorKind, Read as _};
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let file = File::open(path).map_err(Error::at("open", path))?;
-    let read = file.take(limit.saturating_add(1)).read_to_string(&mut text);
+    let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes);
     match read.map_err(Error::at("read", path))? as u64 > limit {
         true => Err(Error::at("read", path)(IoError::new(
             ErrorKind::FileTooLarge,
             format!("it is longer than {limit} bytes"),
         ))),
-        false => Ok(text),
+        false => Ok(bytes),
     }
 }
 

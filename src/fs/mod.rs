@@ -5,7 +5,7 @@ mod error;
 mod lock;
 
 pub use atomic::{
-    Staging, create_folder, read_to_string, remove_folder, sync_folder, write_atomically,
+    Staging, create_folder, read, read_to_string, remove_folder, sync_folder, write_atomically,
     write_privately,
 };
 pub use error::{Error, Result};

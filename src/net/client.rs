@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fs::File;
 use std::io::{Read, Seek as _, SeekFrom};
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
@@ -63,12 +63,13 @@ impl NetOptions {
     }
 }
 
-/// Fetches from HTTP servers and from files alike. One serves a whole run, from many threads.
-#[derive(Debug)]
+/// Fetches from HTTP servers and from files alike. One serves a whole run, from many threads; its
+/// clones share its connections.
+#[derive(Debug, Clone)]
 pub struct Client {
     pub(super) options: NetOptions,
-    cache: Cache,
-    http: OnceLock<std::result::Result<reqwest::blocking::Client, String>>,
+    cache: Arc<Cache>,
+    http: Arc<OnceLock<std::result::Result<reqwest::blocking::Client, String>>>,
 }
 
 /// An address opened for reading.
@@ -89,14 +90,16 @@ pub(super) enum Begin<'a> {
     Start,
     /// From this offset, if the validator still holds.
     At(u64, Option<&'a str>),
+    /// From the first of these offsets to before the second.
+    Between(u64, u64),
 }
 
 impl Client {
     /// A client; no connection is opened and no certificate is read before they are needed.
     #[must_use]
     pub fn new(options: NetOptions) -> Self {
-        let cache = Cache::at(options.cache.clone());
-        Self { options, cache, http: OnceLock::new() }
+        let cache = Arc::new(Cache::at(options.cache.clone()));
+        Self { options, cache, http: Arc::default() }
     }
 
     /// The cache that fetched files go to.
@@ -194,10 +197,16 @@ impl Client {
 
     fn open_http(&self, address: &Address, url: &url::Url, from: Begin<'_>) -> Result<Opened> {
         let mut headers = Vec::new();
-        if let Begin::At(offset, validator) = from {
-            headers.push((header::RANGE, format!("bytes={offset}-")));
-            if let Some(validator) = validator {
-                headers.push((header::IF_RANGE, validator.to_owned()));
+        match from {
+            Begin::Start => {}
+            Begin::At(offset, validator) => {
+                headers.push((header::RANGE, format!("bytes={offset}-")));
+                if let Some(validator) = validator {
+                    headers.push((header::IF_RANGE, validator.to_owned()));
+                }
+            }
+            Begin::Between(start, end) => {
+                headers.push((header::RANGE, format!("bytes={start}-{}", end.saturating_sub(1))));
             }
         }
         let answer = self.send(Method::GET, address, url, &headers)?;
@@ -214,8 +223,10 @@ impl Client {
         let (start, size) =
             range.and_then(content_range).ok_or_else(|| nonsense("and not which"))?;
         match from {
-            Begin::At(offset, _) if offset == start => {}
-            Begin::At(..) => return Err(nonsense("and not the one that was asked for")),
+            Begin::At(offset, _) | Begin::Between(offset, _) if offset == start => {}
+            Begin::At(..) | Begin::Between(..) => {
+                return Err(nonsense("and not the one that was asked for"));
+            }
             Begin::Start => return Err(nonsense("when the whole was asked for")),
         }
         Ok(Opened { reader: Box::new(answer), start, size, validator })
@@ -310,7 +321,7 @@ fn open_file(address: &Address, path: &std::path::Path, from: Begin<'_>) -> Resu
         return Err(unreadable(address, &std::io::Error::other("it is not a regular file")));
     }
     let start = match from {
-        Begin::At(offset, _) if offset <= metadata.len() => offset,
+        Begin::At(offset, _) | Begin::Between(offset, _) if offset <= metadata.len() => offset,
         _ => 0,
     };
     file.seek(SeekFrom::Start(start)).map_err(|error| unreadable(address, &error))?;

@@ -66,6 +66,12 @@ pub enum Error {
         /// What is wrong with the answer.
         what: String,
     },
+    /// The server gives a file whole or not at all.
+    #[error("{address} gives no parts of the file")]
+    NoRanges {
+        /// Where.
+        address: Address,
+    },
     /// The connection ended too early.
     #[error("{address} broke off after {found} of {expected} bytes: {cause}")]
     BrokenOff {
@@ -193,6 +199,7 @@ impl Explain for Error {
             Self::Status { .. } => "http-status",
             Self::NotThere { .. } => "not-there",
             Self::Nonsense { .. } => "bad-answer",
+            Self::NoRanges { .. } => "no-ranges",
             Self::BrokenOff { .. } => "broken-off",
             Self::Stalled { .. } => "stalled",
             Self::WrongSize { .. } => "wrong-size",
@@ -212,7 +219,7 @@ impl Explain for Error {
         match self {
             Self::Files(error) => error.hint(),
             Self::Offline { .. } => Some("run `mpkg fetch` once with the network".to_owned()),
-            Self::BrokenOff { .. } => {
+            Self::BrokenOff { .. } | Self::NoRanges { .. } => {
                 Some("run the same command again: it goes on where this one ended".to_owned())
             }
             Self::Stalled { .. } => Some("allow more time with --timeout SECONDS".to_owned()),

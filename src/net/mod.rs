@@ -12,6 +12,7 @@ mod download;
 mod error;
 mod fetch;
 mod part;
+mod range;
 pub mod serve;
 
 pub use address::Address;
@@ -20,3 +21,4 @@ pub use client::{Client, NetOptions, Network};
 pub use download::Downloaded;
 pub use error::{Error, Result};
 pub use fetch::{FetchRequest, Fetched, Served};
+pub use range::RangeReader;

@@ -265,7 +265,7 @@ enum Filled {
 }
 
 /// Counts bytes against the size and the clock.
-struct Meter {
+pub(super) struct Meter {
     position: u64,
     size: u64,
     window_began: Instant,
@@ -273,11 +273,11 @@ struct Meter {
 }
 
 impl Meter {
-    fn new(position: u64, size: u64) -> Self {
+    pub(super) fn new(position: u64, size: u64) -> Self {
         Self { position, size, window_began: Instant::now(), in_window: 0 }
     }
 
-    fn count(&mut self, read: u64, watch: &Watch<'_>) -> Result<()> {
+    pub(super) fn count(&mut self, read: u64, watch: &Watch<'_>) -> Result<()> {
         self.position += read;
         self.in_window += read;
         if let Some(task) = watch.task {
@@ -340,7 +340,7 @@ fn fill(
     (filled, Ok(Filled::More))
 }
 
-fn broken(error: &std::io::Error, meter: &Meter, watch: &Watch<'_>) -> Error {
+pub(super) fn broken(error: &std::io::Error, meter: &Meter, watch: &Watch<'_>) -> Error {
     let seconds = watch.window.unwrap_or_default().as_secs();
     if super::client::is_timeout(error) {
         Error::Stalled { address: watch.address.clone(), found: meter.position, least: 1, seconds }

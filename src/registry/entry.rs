@@ -170,6 +170,13 @@ pub struct ChunksPlace {
     pub sha256: Digest,
 }
 
+impl From<crate::archive::ChunksPlace> for ChunksPlace {
+    fn from(place: crate::archive::ChunksPlace) -> Self {
+        let crate::archive::ChunksPlace { offset, size, sha256 } = place;
+        Self { offset, size, sha256 }
+    }
+}
+
 /// Something said about a package, in a file of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

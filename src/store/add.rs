@@ -9,7 +9,7 @@ use rustix::fs::{CWD, RenameFlags};
 
 use super::contents::{link_or_copy, looks_whole, place, seal, sync_all};
 use super::{Error, Home, Result, Store};
-use crate::archive::{FolderSink, Package, Sink, index_bytes};
+use crate::archive::{self, FolderSink, Package, Reach, Sink, index_bytes};
 use crate::fs;
 use crate::package::{Digest, FileMode, INDEX_PATH, IndexedFile};
 use crate::progress::Progress;
@@ -68,10 +68,18 @@ impl Store {
         let staged = self.staging().join(digest.to_string());
         fs::remove_folder(&staged)?;
         fs::create_folder(&staged)?;
-        let mut sink = StoreSink::new(&self.home, &staged, existing)?;
-        package.extract_with(&mut sink, threads(), progress)?;
-        let written = sink.written;
         fs::write_atomically(&staged.join(INDEX_PATH), &index_bytes(index)?)?;
+        // From here on what an interrupted run leaves of a package from elsewhere is of use.
+        self.keep_chunk_table(package)?;
+        let mut sink = StoreSink::new(&self.home, &staged, existing)?;
+        if let Err(error) = package.extract_with(&mut sink, threads(), progress) {
+            // On a full disk it would only be in the way.
+            if matches!(error, archive::Error::File(_)) || package.reach() == Reach::Here {
+                fs::remove_folder(&staged)?;
+            }
+            return Err(error.into());
+        }
+        let written = sink.written;
         seal(&staged.join(INDEX_PATH), FileMode::Plain)?;
         written.par_iter().try_for_each(|(file, path)| seal(path, file.mode))?;
         sync_all(&staged, written.iter().map(|(_, path)| path.as_path()))?;
@@ -79,6 +87,7 @@ impl Store {
         self.link(&index.files, &staged)?;
         sync_folders(&staged)?;
         self.put_in_place(&staged, digest)?;
+        self.forget_unfinished(digest)?;
         Ok(Added::New)
     }
 

@@ -2,6 +2,7 @@
 
 mod add;
 mod check;
+mod chunks;
 mod contents;
 mod error;
 mod generation;
@@ -18,6 +19,7 @@ use crate::package::{Digest, INDEX_PATH, PackageIndex};
 
 pub use add::{Added, Existing, PicklePolicy};
 pub use check::{Damage, DamagedFile, check_package};
+pub use chunks::ChunksAtHand;
 pub use error::{Error, Result};
 pub use generation::{Asked, GENERATION_FORMAT, Generation, InstalledPackage};
 pub use home::Home;
@@ -40,6 +42,7 @@ impl Store {
     pub fn lock(home: &Home, waiting: impl FnOnce()) -> Result<Self> {
         let lock = fs::Lock::acquire(&home.lock(), waiting)?;
         let store = Self { home: home.clone(), _lock: lock };
+        store.set_unfinished_aside()?;
         fs::remove_folder(&store.staging())?;
         fs::create_folder(&store.staging())?;
         fs::create_folder(&home.packages())?;

@@ -47,6 +47,7 @@ impl Store {
             fs::remove_folder(&away)?;
             swept.packages += 1;
         }
+        self.sweep_chunks()?;
         for (_, folder) in entries(&self.home.contents())? {
             for (_, path) in entries(&folder)? {
                 if !files.contains(&path) {
