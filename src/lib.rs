@@ -57,5 +57,6 @@ pub mod ops;
 pub mod package;
 pub mod progress;
 pub mod registry;
+pub mod reproduce;
 pub mod resolve;
 pub mod store;

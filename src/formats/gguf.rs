@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use super::LARGEST_HEADER;
 use super::error::{Error, Format, Result};
 use crate::explain::printable;
+use crate::package::Digest;
 
 /// The first bytes of a file.
 pub const MAGIC: &[u8; 4] = b"GGUF";
@@ -47,8 +48,13 @@ pub enum Value {
     Bool(bool),
     /// A text; bytes that are not UTF-8 are replaced.
     Text(String),
-    /// An array, of which only the number of elements is kept.
-    Array(u64),
+    /// An array, of which only the number of elements and a digest are kept.
+    Array {
+        /// How many elements it has.
+        elements: u64,
+        /// The SHA-256 of it as it stands in the file.
+        sha256: Digest,
+    },
 }
 
 /// One tensor.
@@ -313,7 +319,12 @@ impl<'a> Reader<'a> {
                 _ => return Err(wrong("a yes or no in it is neither 0 nor 1")),
             },
             8 => Value::Text(String::from_utf8_lossy(self.text()?).into_owned()),
-            9 => Value::Array(self.skip_array(1)?),
+            9 => {
+                let start = self.at;
+                let elements = self.skip_array(1)?;
+                let bytes = self.bytes.get(start..self.at).unwrap_or_default();
+                Value::Array { elements, sha256: Digest::of(bytes) }
+            }
             10 => Value::Unsigned(self.u64()?),
             11 => Value::Signed(i64::from_le_bytes(self.array()?)),
             12 => Value::Float(f64::from_le_bytes(self.array()?)),
@@ -421,7 +432,8 @@ mod tests {
         let mut bytes = file();
         let header = parse(&bytes).unwrap();
         assert_eq!(header.get("general.architecture"), Some(&Value::Text("llama".to_owned())));
-        assert_eq!(header.get("tokenizer.ggml.tokens"), Some(&Value::Array(2)));
+        let tokens = header.get("tokenizer.ggml.tokens");
+        assert!(matches!(tokens, Some(Value::Array { elements: 2, .. })), "{tokens:?}");
         let sizes: Vec<_> = header.tensors.iter().map(|tensor| tensor.size).collect();
         assert_eq!(sizes, [12, 68]);
         assert_eq!(header.data_start + 100, bytes.len() as u64);

@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod catalogue;
+pub mod diff;
 pub mod fetch;
 pub mod generations;
 pub mod init;
@@ -14,6 +15,7 @@ mod provenance;
 pub mod publish;
 pub mod registry;
 pub mod reinstall;
+pub mod released;
 pub mod remove;
 pub mod search;
 pub mod sign;

@@ -12,6 +12,7 @@ mod architecture;
 mod build;
 mod container;
 mod data;
+mod diff;
 mod environment;
 mod examples;
 mod init;

@@ -2,6 +2,7 @@
 
 mod build;
 mod completions;
+mod diff;
 mod fetch;
 mod files;
 mod gc;
@@ -42,6 +43,8 @@ pub(super) enum Command {
     Build(build::Arguments),
     /// Runs the tests of a source tree on what was built
     Test(test::Arguments),
+    /// Compares two packages, or two files of weights
+    Diff(diff::Arguments),
     /// Packs a source tree into a source package, without building it
     Pack(pack::Arguments),
     /// Makes and manages signing keys
@@ -93,6 +96,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Outcome, Failur
         Command::Fetch(arguments) => fetch::run(arguments, context),
         Command::Build(arguments) => build::run(arguments, context),
         Command::Test(arguments) => test::run(arguments, context),
+        Command::Diff(arguments) => diff::run(&arguments, context),
         Command::Pack(arguments) => pack::run(arguments, context),
         Command::Key(arguments) => key::run(arguments, context),
         Command::Sign(arguments) => sign::run(arguments, context),

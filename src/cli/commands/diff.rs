@@ -1,0 +1,84 @@
+//! `mpkg diff`: compares two packages, or two files of weights.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::{Context, Failure, Outcome};
+use crate::cli::comparison::{lines, weights_lines};
+use crate::cli::outcome::Answer;
+use crate::ops::build::Setting;
+use crate::ops::diff::{Difference, Named, diff};
+use crate::ops::released::Operand;
+use crate::reproduce::Verdict;
+
+/// Flags of `mpkg diff`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "The exit code is 0 where both are identical, and 1 where they differ.")]
+pub(in crate::cli) struct Arguments {
+    /// A package file, a release in a registry, or a file of weights
+    #[arg(value_name = "A")]
+    first: String,
+    /// What it is compared with
+    #[arg(value_name = "B")]
+    second: String,
+}
+
+/// What a word on the command line names: a file or a release.
+pub(super) fn operand(word: &str) -> Result<Operand, Failure> {
+    let path = PathBuf::from(word);
+    let is_file =
+        path.is_file() || word.contains('/') || path.extension().is_some_and(|end| end == "mpkg");
+    if is_file {
+        return Ok(Operand::File(path));
+    }
+    Ok(Operand::Release(word.parse()?))
+}
+
+pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
+    let client = context.client();
+    let registries = context.registries()?;
+    let setting = Setting {
+        home: &context.home,
+        client: &client,
+        registries: &registries,
+        search_path: &[],
+        progress: context.progress(),
+        now: &jiff::Timestamp::now,
+    };
+    let (first, second) = (operand(&arguments.first)?, operand(&arguments.second)?);
+    let difference = diff(&first, &second, &setting)?;
+    let verdict = difference.verdict();
+    let outcome = Outcome::done(text(&difference), document(&difference));
+    let same = verdict == Verdict::Identical;
+    Ok(outcome.answering(if same { Answer::Yes } else { Answer::No }))
+}
+
+fn text(difference: &Difference) -> String {
+    let mut text = vec![difference.verdict().to_string()];
+    match difference {
+        Difference::Packages(packages) => {
+            text[0] = format!(
+                "{} and {}: {}",
+                packages.first.release, packages.second.release, packages.contents.verdict
+            );
+            text.extend(lines(&packages.contents));
+        }
+        Difference::Weights { facts, .. } => text.extend(weights_lines(facts)),
+    }
+    text.join("\n")
+}
+
+fn document(difference: &Difference) -> Value {
+    let named = |named: &Named| json!({"release": named.release.to_string(), "package-digest": named.digest});
+    match difference {
+        Difference::Packages(packages) => json!({
+            "verdict": packages.contents.verdict,
+            "first": named(&packages.first),
+            "second": named(&packages.second),
+            "index-changed": packages.contents.index_changed,
+            "files": packages.contents.files,
+        }),
+        Difference::Weights { verdict, facts } => json!({"verdict": verdict, "weights": facts}),
+    }
+}

@@ -1,0 +1,17 @@
+//! Comparing what was built with what was released, and grading it (spec/attestation.md).
+
+mod compare;
+mod contents;
+mod distance;
+mod element;
+mod error;
+mod shards;
+mod tensors;
+mod verdict;
+mod weights;
+
+pub use contents::{Comparison, FileFacts, Side, compare_contents};
+pub use error::{Error, Result};
+pub use tensors::{TensorFacts, Unlike, WeightsFacts};
+pub use verdict::{Tolerance, Verdict};
+pub use weights::{Weights, compare_weights};
