@@ -62,6 +62,23 @@ impl Context {
         Ok(Sources::read(self.home.root())?.select(&self.named))
     }
 
+    /// The time that an operator's signatures count from: `$SOURCE_DATE_EPOCH` where it is set, so
+    /// that a registry can be made the same again.
+    #[expect(clippy::disallowed_methods, reason = "cli is where the environment is read")]
+    pub(super) fn operator_time(&self) -> Result<jiff::Timestamp, Failure> {
+        let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") else { return Ok(self.now) };
+        let seconds = text.parse::<i64>().ok();
+        let time = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+        time.ok_or_else(|| {
+            Plain {
+                kind: "bad-time",
+                message: "$SOURCE_DATE_EPOCH is no number of seconds".to_owned(),
+                hint: None,
+            }
+            .into()
+        })
+    }
+
     /// The folders in which programs are looked for.
     #[expect(clippy::disallowed_methods, reason = "cli is where the environment is read")]
     pub(super) fn search_path() -> Vec<PathBuf> {

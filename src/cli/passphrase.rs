@@ -29,6 +29,24 @@ impl PassphraseArguments {
         }
     }
 
+    /// A source for keys that are opened only where they are needed: what was given opens each of
+    /// them, else somebody is asked for each.
+    pub(super) fn source(
+        &self,
+    ) -> Result<impl Fn(&str) -> crate::crypto::Result<Option<Passphrase>> + use<>, Failure> {
+        let given = self.given()?;
+        Ok(move |what: &str| {
+            Ok(match &given {
+                Some(given) => Some(given.clone()),
+                // Where nothing is answered the key stays closed, which says so itself.
+                None if is_somebody_there() => {
+                    ask(&format!("Passphrase of {what}: ")).ok().map(Passphrase::new)
+                }
+                None => None,
+            })
+        })
+    }
+
     /// A passphrase for a new key, asked for twice.
     pub(super) fn new_one(&self) -> Result<Passphrase, Failure> {
         let passphrase = match self.given()? {

@@ -126,6 +126,8 @@ impl Keyring {
     /// [`Error::WhichKey`] where there is none or more than one.
     pub fn only(&self) -> Result<StoredKey> {
         let mut names = names(&self.folder, ".pem")?;
+        // Registries' own keys, as `mpkg registry init` names them, sign no packages.
+        names.retain(|name| !name.0.ends_with("-root") && !name.0.ends_with("-online"));
         match (names.pop(), names.is_empty()) {
             (Some(name), true) => self.look_at(name),
             (last, _) => Err(Error::WhichKey {

@@ -87,6 +87,21 @@ pub fn find(home: &Home, name: &KeyName) -> Result<KnownKey> {
     own(home).find(name).map(KnownKey::from)
 }
 
+/// The public key that `text` names: a key of this machine or one that it trusts, or else a file.
+///
+/// # Errors
+/// [`Error::NoSuchKey`], and what is wrong with a file.
+pub fn public(home: &Home, text: &str) -> Result<PublicKey> {
+    let file = Path::new(text);
+    match text.parse::<KeyName>() {
+        Ok(name) if !file.is_file() => Ok(find(home, &name)?.public),
+        _ => ForeignKey::load(file)?.public()?.ok_or_else(|| Error::NotAKey {
+            what: file.display().to_string(),
+            why: "it is a private key; here a public one is wanted".to_owned(),
+        }),
+    }
+}
+
 /// Copies the private half of a key into a new file of mode 0600. A passphrase stays on it.
 ///
 /// # Errors

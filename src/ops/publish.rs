@@ -2,13 +2,23 @@
 
 use std::path::PathBuf;
 
-use super::catalogue::Result;
 use super::key;
+use super::registry::{KeysOf, PassphraseSource, folder_of, init};
 use crate::crypto::KeyName;
-use crate::net::{Address, Client};
+use crate::net::Client;
 use crate::progress::Progress;
-use crate::registry::{self, NewRegistry, PublishOptions, Published, Writing};
+use crate::registry::layout;
+use crate::registry::operator::{self, PublishOptions, Published, Result, Signing, Writing};
 use crate::store::Home;
+
+/// Whether a registry may be begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum New {
+    /// The folder must be a registry.
+    Refuse,
+    /// An empty or missing folder becomes one, as `mpkg registry init` makes it.
+    Create,
+}
 
 /// How to publish.
 #[derive(Debug, Clone)]
@@ -21,41 +31,63 @@ pub struct Options {
     /// keys signed the package.
     pub key: Option<KeyName>,
     /// Whether a registry may be begun.
-    pub new: NewRegistry,
+    pub new: New,
     /// Whether anything is written.
     pub writing: Writing,
     /// When.
     pub now: jiff::Timestamp,
 }
 
+/// What was published, and where.
+#[derive(Debug)]
+pub struct Report {
+    /// The packages.
+    pub packages: Vec<Published>,
+    /// The registry, where it was begun by this.
+    pub created: Option<init::Made>,
+}
+
 /// Publishes.
 ///
 /// # Errors
-/// [`registry::Error::NotAFolder`], and whatever is wrong with a package or the registry; then
-/// nothing of any package is listed.
+/// [`crate::registry::Error::NotAFolder`], and whatever is wrong with a package or the registry;
+/// then nothing of any package is listed.
 pub fn publish(
     home: &Home,
     options: &Options,
+    passphrases: &PassphraseSource<'_>,
     client: &Client,
     progress: &dyn Progress,
-) -> Result<Vec<Published>> {
-    let folder = match options.registry.parse().map_err(registry::Error::from)? {
-        Address::Path(path) => path,
-        Address::Http(_) => {
-            let location = options.registry.clone();
-            return Err(registry::Error::NotAFolder { location }.into());
-        }
-    };
+) -> Result<Report> {
+    let folder = folder_of(&options.registry)?;
     let keys = match &options.key {
         Some(name) => vec![key::find(home, name)?],
         None => key::list(home)?,
     };
     let known_keys: Vec<_> = keys.into_iter().map(|key| key.public).collect();
+    let ring = KeysOf::new(home, passphrases)?;
+    let source = ring.source();
     let how = PublishOptions {
         known_keys: &known_keys,
-        new: options.new,
         writing: options.writing,
-        now: options.now,
+        signing: Signing { keys: &source, now: options.now },
     };
-    Ok(registry::publish(&folder, &options.files, &how, client, progress)?)
+    let is_new = options.new == New::Create && !folder.join(layout::MARKER).exists();
+    if !is_new {
+        let packages = operator::publish(&folder, &options.files, &how, client, progress)?;
+        return Ok(Report { packages, created: None });
+    }
+    // What cannot be published is no reason to begin a registry.
+    let packages = operator::publish_into_nothing(&options.files, &how, progress)?;
+    if options.writing == Writing::DryRun {
+        return Ok(Report { packages, created: None });
+    }
+    let created = init::with_defaults(home, &folder, passphrases, options.now, progress)?;
+    // The registry's keys may be new.
+    let ring = KeysOf::new(home, passphrases)?;
+    let source = ring.source();
+    let signing = Signing { keys: &source, now: options.now };
+    let how = PublishOptions { signing, ..how };
+    let packages = operator::publish(&folder, &options.files, &how, client, progress)?;
+    Ok(Report { packages, created: Some(created) })
 }

@@ -9,6 +9,13 @@ pub const SEARCH: &str = "search.json";
 /// The file whose lock a publisher holds.
 pub const LOCK: &str = ".mpkg-lock";
 
+/// The folder of the signed metadata.
+pub const METADATA: &str = "metadata";
+/// The one file of metadata that changes under the same name.
+pub const TIMESTAMP: &str = "metadata/timestamp.json";
+/// What the names of bins begin with.
+pub const BINS: &str = "bins";
+
 /// The longest marker that is read, in bytes.
 pub const LARGEST_MARKER: u64 = 64 << 10;
 /// The longest index of a name that is read.
@@ -24,6 +31,60 @@ pub fn index(name: &PackageName) -> String {
     format!("index/{name}.json")
 }
 
+/// The search list of one part of all names.
+#[must_use]
+pub fn search(shard: SearchShard) -> String {
+    let width = usize::from(shard.bits).div_ceil(4).max(1);
+    format!("search/{:0width$x}.json", shard.number)
+}
+
+/// Which part of all names a search list is about: those for which the SHA-256 of the path of
+/// their index begins with these bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SearchShard {
+    bits: u8,
+    number: u32,
+}
+
+impl SearchShard {
+    /// How many bits number the lists of a registry whose names are divided among `2^bin_bits`
+    /// bins: one list for sixteen bins, and at most 256 lists.
+    #[must_use]
+    pub const fn bits(bin_bits: u8) -> u8 {
+        let bits = bin_bits.saturating_sub(4);
+        if bits > 8 { 8 } else { bits }
+    }
+
+    /// All lists of a registry with `2^bin_bits` bins.
+    pub fn all(bin_bits: u8) -> impl Iterator<Item = Self> {
+        let bits = Self::bits(bin_bits);
+        (0..1_u32 << bits).map(move |number| Self { bits, number })
+    }
+
+    /// The list that `name` stands in.
+    #[must_use]
+    pub fn of(name: &PackageName, bin_bits: u8) -> Self {
+        let bits = Self::bits(bin_bits);
+        let [first, ..] = *Digest::of(index(name).as_bytes()).as_bytes();
+        Self { bits, number: (u32::from(first) << bits) >> 8 }
+    }
+}
+
+/// The file of a target in a registry with consistent snapshots: its digest before its name.
+#[must_use]
+pub fn consistent(target: &str, digest: Digest) -> String {
+    match target.rsplit_once('/') {
+        Some((folder, name)) => format!("{folder}/{digest}.{name}"),
+        None => format!("{digest}.{target}"),
+    }
+}
+
+/// A version of a role's metadata.
+#[must_use]
+pub fn metadata(role: &str, version: u64) -> String {
+    format!("{METADATA}/{version}.{role}.json")
+}
+
 /// A file by its digest.
 #[must_use]
 pub fn blob(digest: Digest) -> String {
@@ -36,9 +97,6 @@ pub fn blob(digest: Digest) -> String {
 pub fn attachment(package: Digest, digest: Digest, suffix: &str) -> String {
     format!("attestations/{package}/{digest}.{suffix}.json")
 }
-
-/// The folder of the signed metadata.
-pub const METADATA: &str = "metadata";
 
 /// Whether the file at `path`, relative to the registry's folder, is one that a reader may ask
 /// for. What an operator keeps beside them begins with a dot and is none.
@@ -64,6 +122,28 @@ fn is_plain_json(file: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_divided_among_search_lists() {
+        let name: PackageName = "docs-lm".parse().unwrap();
+        assert_eq!(search(SearchShard::of(&name, 4)), "search/0.json");
+        assert_eq!(SearchShard::all(4).count(), 1);
+        assert_eq!(SearchShard::all(12).count(), 256);
+        assert_eq!(SearchShard::all(20).count(), 256);
+        let digest = Digest::of(b"index/docs-lm.json").to_string();
+        assert_eq!(search(SearchShard::of(&name, 12)), format!("search/{}.json", &digest[..2]));
+        assert_eq!(search(SearchShard::of(&name, 8)), format!("search/{}.json", &digest[..1]));
+        for bits in [1, 4, 5, 7, 9, 12] {
+            assert!(SearchShard::all(bits).any(|one| one == SearchShard::of(&name, bits)));
+        }
+    }
+
+    #[test]
+    fn a_digest_stands_before_the_name() {
+        let digest = Digest::of(b"");
+        assert_eq!(consistent("index/lm.json", digest), format!("index/{digest}.lm.json"));
+        assert_eq!(metadata("bins-0f", 3), "metadata/3.bins-0f.json");
+    }
 
     #[test]
     fn only_files_of_a_registry_are_public() {

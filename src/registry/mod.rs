@@ -3,20 +3,18 @@
 mod entry;
 mod error;
 pub mod layout;
-mod publish;
+pub mod operator;
 mod reader;
 mod sources;
 mod succession;
 mod trust;
 pub mod tuf;
-mod write;
 
 pub use entry::{
     Attachment, AttachmentRole, ChunksPlace, INDEX_FORMAT, Marker, NameIndex, Publishers,
     ReleaseEntry, Representation, SearchEntry, SearchList,
 };
 pub use error::{Error, Result};
-pub use publish::{NewRegistry, PublishOptions, Published, State, Writing, publish};
 pub use reader::Registry;
 pub use sources::{HIGHEST_PRIORITY, SOURCES_NAME, Selection, Source, Sources, SourcesError};
 pub use succession::{Authority, CHANGE_TYPE, PublisherChange, TargetsRole, leads_to_now};

@@ -20,6 +20,7 @@ mod install;
 mod keys;
 mod loaders;
 mod manifest;
+mod operator;
 mod operator_serve;
 mod packing;
 mod readme;

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::{Context, Failure, Outcome};
 use crate::cli::failure::Plain;
+use crate::cli::passphrase::PassphraseArguments;
 use crate::crypto::KeyName;
-use crate::ops::publish::{Options, publish};
-use crate::registry::{NewRegistry, Published, State, Writing};
+use crate::ops::publish::{New, Options, publish};
+use crate::registry::operator::{Published, State, Writing};
 
 /// Flags of `mpkg publish`.
 #[derive(Debug, clap::Args)]
@@ -29,34 +30,33 @@ pub(in crate::cli) struct Arguments {
     /// Check everything, and write nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    passphrase: PassphraseArguments,
 }
 
 pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
-    let registry = match (arguments.to, context.registries()?.sources.as_slice()) {
-        (Some(folder), _) => folder,
-        (None, [only]) => only.location.clone(),
-        (None, _) => {
-            return Err(Plain {
-                kind: "no-registry",
-                message: "it is not said which registry to publish into".to_owned(),
-                hint: Some("name its folder with --to DIR".to_owned()),
-            }
-            .into());
-        }
-    };
+    let registry = target(arguments.to, context)?;
     let options = Options {
         files: arguments.files,
         registry: registry.clone(),
         key: arguments.key,
-        new: if arguments.create { NewRegistry::Create } else { NewRegistry::Refuse },
+        new: if arguments.create { New::Create } else { New::Refuse },
         writing: if arguments.dry_run { Writing::DryRun } else { Writing::Really },
-        now: context.now,
+        now: context.operator_time()?,
     };
-    let published = publish(&context.home, &options, &context.client(), context.progress())?;
+    let passphrases = arguments.passphrase.source()?;
+    let report =
+        publish(&context.home, &options, &passphrases, &context.client(), context.progress())?;
+    if let Some(made) = &report.created {
+        super::registry::say_how_to_add(made, context);
+    }
+    let published = report.packages;
     for one in &published {
         context.progress().note(&match (one.state, options.writing) {
             (State::Added, Writing::Really) => format!("Published {}", one.release),
             (State::Added, Writing::DryRun) => format!("Would publish {}", one.release),
+            (State::SignedAnew, Writing::Really) => format!("Signed anew: {}", one.release),
+            (State::SignedAnew, Writing::DryRun) => format!("Would sign anew {}", one.release),
             (State::AlreadyThere, _) => format!("Published already: {}", one.release),
         });
     }
@@ -67,6 +67,20 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
         "packages": packages,
     });
     Ok(Outcome::done("", document))
+}
+
+/// The folder that was named, or that of the only registry that is asked.
+pub(super) fn target(named: Option<String>, context: &Context) -> Result<String, Failure> {
+    match (named, context.registries()?.sources.as_slice()) {
+        (Some(folder), _) => Ok(folder),
+        (None, [only]) => Ok(only.location.clone()),
+        (None, _) => Err(Plain {
+            kind: "no-registry",
+            message: "it is not said which registry is meant".to_owned(),
+            hint: Some("name its folder".to_owned()),
+        }
+        .into()),
+    }
 }
 
 fn describe(published: &Published) -> Value {
@@ -81,6 +95,7 @@ fn describe(published: &Published) -> Value {
         "state": match published.state {
             State::Added => "added",
             State::AlreadyThere => "already-there",
+            State::SignedAnew => "signed-anew",
         },
     })
 }

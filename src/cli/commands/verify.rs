@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Failure, Outcome};
 use crate::cli::failure::Plain;
-use crate::crypto::{Error, ForeignKey, KeyName, Unknown};
+use crate::crypto::{KeyName, Unknown};
 use crate::explain::printable;
 use crate::ops::key::{self, KnownKey, Owner};
 use crate::ops::verify::{Check, Found, Report, Signatures, What, verify_file};
@@ -119,16 +119,11 @@ fn trusted_keys(named: &[String], context: &Context) -> Result<Vec<KnownKey>, Fa
 }
 
 fn trusted_key(named: &str, context: &Context) -> Result<KnownKey, Failure> {
-    let file = Path::new(named);
     match named.parse::<KeyName>() {
-        Ok(name) if !file.is_file() => Ok(key::find(&context.home, &name)?),
+        Ok(name) if !Path::new(named).is_file() => Ok(key::find(&context.home, &name)?),
         _ => {
-            let what = file.display().to_string();
-            let public = ForeignKey::load(file)?.public()?.ok_or_else(|| Error::NotAKey {
-                what: what.clone(),
-                why: "it is a private key; here a public one is wanted".to_owned(),
-            })?;
-            Ok(KnownKey { name: what, public, owner: Owner::Other })
+            let public = key::public(&context.home, named)?;
+            Ok(KnownKey { name: named.to_owned(), public, owner: Owner::Other })
         }
     }
 }

@@ -1,10 +1,19 @@
 //! `mpkg registry`: makes and looks after registries.
 
+mod apply;
+mod clean;
+mod init;
 mod list;
+mod refresh;
 mod remove;
+mod rotate;
 mod serve;
+mod sign;
+mod yank;
 
 use super::{Context, Failure, Outcome};
+use crate::ops::registry::init::Made;
+use crate::registry::operator::Missing;
 
 /// Flags of `mpkg registry`.
 #[derive(Debug, clap::Args)]
@@ -19,6 +28,20 @@ enum Action {
     List,
     /// Forgets a configured registry; what is installed from it stays
     Remove(remove::Arguments),
+    /// Makes a registry in an empty or missing folder
+    Init(init::Arguments),
+    /// Withdraws a version, or takes that back
+    Yank(yank::Arguments),
+    /// Signs a new timestamp, and what else would expire soon
+    Refresh(refresh::Arguments),
+    /// Gives a role other keys, or a new term
+    Rotate(rotate::Arguments),
+    /// Adds a signature to a draft
+    Sign(sign::Arguments),
+    /// Puts a signed draft in place
+    Apply(apply::Arguments),
+    /// Removes metadata that newer metadata has taken the place of
+    Clean(clean::Arguments),
     /// Serves a registry's files over HTTP, from this machine to itself alone unless told otherwise
     Serve(serve::Arguments),
 }
@@ -27,6 +50,49 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
     match arguments.action {
         Action::List => list::run(context),
         Action::Remove(arguments) => remove::run(&arguments, context),
+        Action::Init(arguments) => init::run(arguments, context),
+        Action::Yank(arguments) => yank::run(arguments, context),
+        Action::Refresh(arguments) => refresh::run(arguments, context),
+        Action::Rotate(arguments) => rotate::run(arguments, context),
+        Action::Sign(arguments) => sign::run(&arguments, context),
+        Action::Apply(arguments) => apply::run(&arguments, context),
+        Action::Clean(arguments) => clean::run(arguments, context),
         Action::Serve(arguments) => serve::run(&arguments, context),
     }
+}
+
+/// Says what others type to add a registry that was made.
+pub(super) fn say_how_to_add(made: &Made, context: &Context) {
+    let progress = context.progress();
+    let folder = made.folder.display();
+    progress.note(&format!("Made the registry {folder}"));
+    for key in &made.new_keys {
+        progress.note(&format!("Made the key {key} in {}", context.home.keys().display()));
+    }
+    progress.note(&format!(
+        "Others add it with: mpkg registry add {folder} --root-sha256 {}",
+        made.root_sha256
+    ));
+}
+
+/// The lines that say whose signatures a draft still needs.
+fn missing_lines(missing: &[Missing]) -> String {
+    let line = |one: &Missing| {
+        let Missing { what, role, found, needed, .. } = one;
+        format!("{what}: {found} of {needed} signatures by keys of {role}\n")
+    };
+    missing.iter().map(line).collect()
+}
+
+fn missing_json(missing: &[Missing]) -> serde_json::Value {
+    let one = |one: &Missing| {
+        serde_json::json!({
+            "what": one.what,
+            "by": one.role,
+            "found": one.found,
+            "needed": one.needed,
+            "keys": one.keys,
+        })
+    };
+    missing.iter().map(one).collect()
 }

@@ -1,70 +1,51 @@
 //! Writing into a registry that is a folder: under its lock, through its staging folder, synced
 //! before a rename counts.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::entry::{INDEX_FORMAT, Marker};
-use super::publish::{NewRegistry, PublishOptions, Writing};
-use super::{Error, Result, layout};
+use super::{Error, Result};
 use crate::crypto::canonical;
 use crate::fs;
 use crate::package::{Digest, Hasher};
 use crate::progress::{Progress, Unit};
+use crate::registry::{self, layout};
 
 /// The folder for what is not whole yet.
 const STAGING: &str = ".mpkg-staging";
 
-/// A registry's folder, locked where it is to be written.
+/// A registry's folder, locked to be written.
 pub(super) struct Writer<'a> {
     folder: &'a Path,
-    is_new: bool,
-    lock: Option<fs::Lock>,
+    /// Folders whose names are not known to have reached the disk.
+    unsettled: RefCell<BTreeSet<PathBuf>>,
+    _lock: fs::Lock,
 }
 
 impl<'a> Writer<'a> {
-    /// Looks at the folder, and takes its lock where something is to be written.
-    pub(super) fn open(
-        folder: &'a Path,
-        options: &PublishOptions<'_>,
-        progress: &dyn Progress,
-    ) -> Result<Self> {
-        let is_new = || !folder.join(layout::MARKER).is_file();
-        if is_new() {
-            let location = folder.display().to_string();
-            match options.new {
-                NewRegistry::Refuse => return Err(Error::NotARegistry { location }),
-                NewRegistry::Create => demand_empty(folder)?,
-            }
-        }
-        let lock = match options.writing {
-            Writing::DryRun => None,
-            Writing::Really => Some(fs::Lock::acquire(&folder.join(layout::LOCK), || {
-                progress.note("Waiting for another mpkg that writes into this registry");
-            })?),
-        };
-        Ok(Self { folder, is_new: is_new(), lock })
+    /// Takes the folder's lock, and clears what an interrupted run left.
+    pub(super) fn lock(folder: &'a Path, progress: &dyn Progress) -> Result<Self> {
+        let lock = fs::Lock::acquire(&folder.join(layout::LOCK), || {
+            progress.note("Waiting for another mpkg that writes into this registry");
+        })?;
+        fs::remove_folder(&folder.join(STAGING))?;
+        fs::create_folder(&folder.join(STAGING))?;
+        Ok(Self { folder, unsettled: RefCell::default(), _lock: lock })
     }
 
-    /// Whether the registry is still to be begun.
-    pub(super) fn is_new(&self) -> bool {
-        self.is_new
+    /// The registry's folder.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder
     }
 
-    /// Clears what an interrupted run left, and begins the registry where it is new.
-    pub(super) fn begin(self) -> Result<Option<Self>> {
-        if self.lock.is_none() {
-            return Ok(None);
-        }
-        fs::remove_folder(&self.folder.join(STAGING))?;
-        fs::create_folder(&self.folder.join(STAGING))?;
-        if self.is_new {
-            self.write_json(layout::MARKER, &Marker { format: INDEX_FORMAT })?;
-        }
-        Ok(Some(self))
+    /// Whether there is a file at `place`.
+    pub(super) fn has(&self, place: &str) -> bool {
+        self.folder.join(place).is_file()
     }
 
     /// Copies a file to `place`, checking that its bytes still have their digest. What stands
@@ -76,12 +57,12 @@ impl<'a> Writer<'a> {
         digest: Digest,
         progress: &dyn Progress,
     ) -> Result<()> {
-        if self.folder.join(place).is_file() {
+        if self.has(place) {
             return Ok(());
         }
         let mut source = File::open(from).map_err(fs::Error::at("open", from))?;
         let size = source.metadata().map(|found| found.len()).ok();
-        let task = progress.start("Publishing", size, Unit::Bytes);
+        let task = progress.start("Copying", size, Unit::Bytes);
         self.put(place, |file, path| {
             let mut hasher = Hasher::new();
             let mut buffer = vec![0; 1 << 20];
@@ -96,12 +77,13 @@ impl<'a> Writer<'a> {
             }
             match hasher.finish() {
                 found if found == digest => Ok(()),
-                found => Err(Error::WrongDigest {
+                found => Err(registry::Error::WrongDigest {
                     location: self.folder.display().to_string(),
                     file: from.display().to_string(),
                     expected: digest,
                     found,
-                }),
+                }
+                .into()),
             }
         })
     }
@@ -113,12 +95,29 @@ impl<'a> Writer<'a> {
         })
     }
 
+    /// Writes a small file whose name stands for its contents, unless it is there.
+    pub(super) fn add(&self, place: &str, bytes: &[u8]) -> Result<()> {
+        if self.has(place) { Ok(()) } else { self.write(place, bytes) }
+    }
+
     /// Writes a value as canonical JSON.
     pub(super) fn write_json<T: Serialize>(&self, place: &str, value: &T) -> Result<()> {
-        let value = serde_json::to_value(value).expect("the words of a registry are JSON");
-        let text = canonical::to_vec(&value)
-            .map_err(|source| Error::Unlistable { release: place.to_owned(), source })?;
-        self.write(place, &text)
+        self.write(place, &to_json(place, value)?)
+    }
+
+    /// Removes a file.
+    pub(super) fn remove(&self, place: &str) -> Result<()> {
+        let path = self.folder.join(place);
+        Ok(std::fs::remove_file(&path).map_err(fs::Error::at("remove", &path))?)
+    }
+
+    /// Makes every name that was written so far survive a power cut.
+    pub(super) fn settle(&self) -> Result<()> {
+        // What lies deepest goes first, so that a folder is there before what is in it counts.
+        for folder in self.unsettled.take().iter().rev() {
+            fs::sync_folder(folder)?;
+        }
+        Ok(())
     }
 
     fn put(&self, place: &str, write: impl FnOnce(&mut File, &Path) -> Result<()>) -> Result<()> {
@@ -130,37 +129,45 @@ impl<'a> Writer<'a> {
         let parent = goal.parent().unwrap_or(self.folder);
         fs::create_folder(parent)?;
         std::fs::rename(&staged, &goal).map_err(fs::Error::at("rename a file to", &goal))?;
-        let mut folder = Some(parent);
-        while let Some(path) = folder.filter(|path| path.starts_with(self.folder)) {
-            fs::sync_folder(path)?;
-            folder = path.parent();
-        }
+        let above = parent.ancestors().take_while(|path| path.starts_with(self.folder));
+        self.unsettled.borrow_mut().extend(above.map(Path::to_owned));
         Ok(())
     }
 }
 
+/// A value of ours in canonical JSON; `place` is where it will stand.
+pub(super) fn to_json<T: Serialize>(place: &str, value: &T) -> Result<Vec<u8>> {
+    let value = serde_json::to_value(value).expect("the words of a registry are JSON");
+    canonical::to_vec(&value)
+        .map_err(|source| registry::Error::Unlistable { release: place.to_owned(), source }.into())
+}
+
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
-        if self.lock.is_some() {
-            // What stays is cleared by the next run.
-            let _ = fs::remove_folder(&self.folder.join(STAGING));
-        }
+        // What stays is cleared by the next run.
+        let _ = fs::remove_folder(&self.folder.join(STAGING));
     }
 }
 
 /// A new registry is begun in an empty folder, or one with nothing but what a run that was cut
 /// off before it wrote the marker left there.
-fn demand_empty(folder: &Path) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Exists`] and [`registry::Error::NotEmpty`].
+pub(super) fn demand_empty(folder: &Path) -> Result<()> {
+    if folder.join(layout::MARKER).exists() {
+        return Err(Error::Exists { path: folder.to_owned() });
+    }
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(fs::Error::at("read the folder", folder)(error).into()),
     };
+    let ours = [layout::LOCK, STAGING, layout::METADATA, super::settings::FILE];
     for entry in entries {
-        let entry = entry.map_err(fs::Error::at("read the folder", folder))?;
-        let name = entry.file_name();
-        if name != layout::LOCK && name != STAGING {
-            return Err(Error::NotEmpty { path: folder.to_owned() });
+        let name = entry.map_err(fs::Error::at("read the folder", folder))?.file_name();
+        if !ours.iter().any(|ours| name == **ours) {
+            return Err(registry::Error::NotEmpty { path: folder.to_owned() }.into());
         }
     }
     Ok(())

@@ -1,31 +1,25 @@
 //! Adding packages to a registry that is a folder: everything is checked before anything is
-//! written, files by digest come first, the indexes last, each by one rename.
+//! written, files by digest come first, the indexes and the metadata that vouches for them last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use super::entry::{
-    Attachment, AttachmentRole, ChunksPlace, NameIndex, Publishers, ReleaseEntry, Representation,
-    SearchEntry,
-};
-use super::write::Writer;
-use super::{Error, Registry, Result, layout};
+use super::Result;
+use super::commit::{Change, Signing};
+use super::repository::Repository;
+use super::settings::Lifetimes;
+use super::write::{Writer, to_json};
 use crate::archive::Package;
 use crate::crypto::{self, Envelope, KeyId, PublicKey, Subject, envelope_path, verify_package};
 use crate::fs;
-use crate::net::Client;
+use crate::net::{Address, Client};
 use crate::package::{Digest, PackageName, PackageType, Release};
 use crate::progress::Progress;
-
-/// Whether a registry may be begun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NewRegistry {
-    /// The folder must be a registry.
-    Refuse,
-    /// An empty or missing folder becomes one.
-    Create,
-}
+use crate::registry::{
+    Attachment, AttachmentRole, ChunksPlace, Error, NameIndex, Publishers, ReleaseEntry,
+    Representation, layout,
+};
 
 /// Whether anything is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,16 +31,14 @@ pub enum Writing {
 }
 
 /// How to publish.
-#[derive(Debug, Clone)]
+#[derive(Clone, Copy)]
 pub struct PublishOptions<'a> {
     /// The keys of which those that signed a new name's packages become its publishers.
     pub known_keys: &'a [PublicKey],
-    /// Whether a registry may be begun.
-    pub new: NewRegistry,
     /// Whether anything is written.
     pub writing: Writing,
-    /// When the packages are published.
-    pub now: jiff::Timestamp,
+    /// What the registry's own metadata is signed with; the time is when packages are published.
+    pub signing: Signing<'a>,
 }
 
 /// What became of a package.
@@ -73,6 +65,8 @@ pub enum State {
     Added,
     /// It was there, the very same.
     AlreadyThere,
+    /// It was there, and has other signatures now.
+    SignedAnew,
 }
 
 /// A package file that was opened and wholly checked.
@@ -96,23 +90,35 @@ pub fn publish(
     client: &Client,
     progress: &dyn Progress,
 ) -> Result<Vec<Published>> {
-    let writer = Writer::open(folder, options, progress)?;
+    let address = Address::Path(folder.to_owned());
+    // Nothing is locked in a folder that is no registry, and no package is read for it.
+    Repository::open(&address, client)?;
     let submissions: Vec<Submission> =
         files.iter().map(|path| open(path, progress)).collect::<Result<_>>()?;
-    let mut changes = Changes::new(folder, client, writer.is_new())?;
-    let mut order: Vec<&Submission> = submissions.iter().collect();
-    order.sort_by_key(|one| (one.package.index().package_type, one.package.index().release()));
-    let mut published = Vec::new();
-    for submission in order {
-        published.push(changes.add(submission, options)?);
-    }
-    if let (Writing::Really, Some(writer)) = (options.writing, writer.begin()?) {
-        for submission in &submissions {
-            changes.write_files(&writer, submission, progress)?;
-        }
-        changes.write_indexes(&writer)?;
+    let writer = match options.writing {
+        Writing::DryRun => None,
+        Writing::Really => Some(Writer::lock(folder, progress)?),
+    };
+    let mut changes = Changes::of(Repository::open(&address, client)?);
+    let published = changes.add_all(&submissions, options)?;
+    if let Some(writer) = writer {
+        changes.write(&writer, &submissions, options, progress)?;
     }
     Ok(published)
+}
+
+/// Says what publishing into a registry that is still to be made would do.
+///
+/// # Errors
+/// Those of [`publish`] that concern packages.
+pub fn publish_into_nothing(
+    files: &[PathBuf],
+    options: &PublishOptions<'_>,
+    progress: &dyn Progress,
+) -> Result<Vec<Published>> {
+    let submissions: Vec<Submission> =
+        files.iter().map(|path| open(path, progress)).collect::<Result<_>>()?;
+    Changes::default().add_all(&submissions, options)
 }
 
 fn open(path: &Path, progress: &dyn Progress) -> Result<Submission> {
@@ -124,7 +130,8 @@ fn open(path: &Path, progress: &dyn Progress) -> Result<Submission> {
     let envelope = match fs::read_to_string(&envelope_path, layout::LARGEST_ATTACHMENT) {
         Ok(text) => text.into_bytes(),
         Err(error) if error.source.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::Unsigned { path: path.to_owned(), envelope: envelope_path });
+            let path = path.to_owned();
+            return Err(Error::Unsigned { path, envelope: envelope_path }.into());
         }
         Err(error) => return Err(error.into()),
     };
@@ -183,6 +190,13 @@ impl Submission {
         [signatures].into_iter().chain(record).collect()
     }
 
+    /// Whether these are other signatures of the very file that `entry` offers.
+    fn signs_anew(&self, entry: &ReleaseEntry) -> bool {
+        let same_file = entry.stock().is_some_and(|stock| stock.sha256 == self.file);
+        let digest = Digest::of(&self.envelope);
+        same_file && entry.signatures().is_none_or(|signatures| signatures.sha256 != digest)
+    }
+
     fn entry(&self, now: jiff::Timestamp) -> ReleaseEntry {
         let chunks = self.package.chunks_place();
         let stock = Representation {
@@ -206,26 +220,33 @@ impl Submission {
 }
 
 /// What the registry will say.
+#[derive(Default)]
 struct Changes<'a> {
-    folder: &'a Path,
-    registry: Option<Registry<'a>>,
+    repository: Option<Repository<'a>>,
     names: BTreeMap<PackageName, NameIndex>,
     changed: BTreeSet<PackageName>,
     added: BTreeSet<Digest>,
 }
 
 impl<'a> Changes<'a> {
-    fn new(folder: &'a Path, client: &'a Client, is_new: bool) -> Result<Self> {
-        let registry =
-            if is_new { None } else { Some(Registry::open(&folder.to_string_lossy(), client)?) };
-        let (names, changed, added) = Default::default();
-        Ok(Self { folder, registry, names, changed, added })
+    fn of(repository: Repository<'a>) -> Self {
+        Self { repository: Some(repository), ..Self::default() }
+    }
+
+    fn add_all(
+        &mut self,
+        submissions: &[Submission],
+        options: &PublishOptions<'_>,
+    ) -> Result<Vec<Published>> {
+        let mut order: Vec<&Submission> = submissions.iter().collect();
+        order.sort_by_key(|one| (one.package.index().package_type, one.package.index().release()));
+        order.into_iter().map(|submission| self.add(submission, options)).collect()
     }
 
     fn name(&mut self, name: &PackageName) -> Result<&mut NameIndex> {
         if !self.names.contains_key(name) {
-            let known = match &self.registry {
-                Some(registry) => registry.name(name)?,
+            let known = match &mut self.repository {
+                Some(repository) => repository.name(name)?,
                 None => None,
             };
             let index = known.unwrap_or_else(|| NameIndex::new(name.clone()));
@@ -244,20 +265,28 @@ impl<'a> Changes<'a> {
         let known = self.name(&index.name)?;
         known.publishers = Some(publishers);
         let state = match known.release(&index.version, index.variant.as_ref()) {
-            Some(entry) if entry.package == digest => State::AlreadyThere,
-            Some(entry) => {
+            Some(entry) if entry.package != digest => {
                 return Err(Error::Immutable {
                     release: index.release().to_string(),
                     path: one.package.path().to_owned(),
                     published: entry.package,
                     found: digest,
-                });
+                }
+                .into());
             }
+            Some(entry) if one.signs_anew(entry) => State::SignedAnew,
+            Some(_) => State::AlreadyThere,
             None => State::Added,
         };
-        if state == State::Added {
-            self.demand_source(one)?;
-            self.name(&index.name)?.put(one.entry(options.now));
+        match state {
+            State::AlreadyThere => {}
+            State::SignedAnew => self.sign_anew(one)?,
+            State::Added => {
+                self.demand_source(one)?;
+                self.name(&index.name)?.put(one.entry(options.signing.now));
+            }
+        }
+        if state != State::AlreadyThere {
             self.added.insert(digest);
             self.changed.insert(index.name.clone());
         }
@@ -279,10 +308,8 @@ impl<'a> Changes<'a> {
         }
         let signers = one.signers_among(known);
         if signers.is_empty() {
-            return Err(Error::UnknownSigner {
-                path: one.package.path().to_owned(),
-                found: one.claimed.clone(),
-            });
+            let (path, found) = (one.package.path().to_owned(), one.claimed.clone());
+            return Err(Error::UnknownSigner { path, found }.into());
         }
         Ok(Publishers::any_of(signers))
     }
@@ -298,6 +325,19 @@ impl<'a> Changes<'a> {
         Error::OtherPublisher { name: index.name.clone(), expected, found: one.claimed.clone() }
     }
 
+    /// Puts the signatures of `one` behind those that its release has; the last ones count.
+    fn sign_anew(&mut self, one: &Submission) -> Result<()> {
+        let index = one.package.index();
+        let attachment = one.attachments().swap_remove(0).0;
+        let known = self.name(&index.name)?;
+        let entry = known.release(&index.version, index.variant.as_ref()).cloned();
+        if let Some(mut entry) = entry {
+            entry.attachments.push(attachment);
+            known.put(entry);
+        }
+        Ok(())
+    }
+
     /// Source beside binary, always.
     fn demand_source(&mut self, one: &Submission) -> Result<()> {
         let index = one.package.index();
@@ -311,9 +351,9 @@ impl<'a> Changes<'a> {
             }
             Some(entry) => {
                 let found = entry.release(&index.name).to_string();
-                Err(Error::OtherSource { release, found })
+                Err(Error::OtherSource { release, found }.into())
             }
-            None => Err(Error::SourceMissing { release, source_digest: source }),
+            None => Err(Error::SourceMissing { release, source_digest: source }.into()),
         }
     }
 
@@ -329,46 +369,65 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    fn write_files(
-        &self,
+    /// Writes the files of what was added, and then the indexes that name them.
+    fn write(
+        mut self,
         writer: &Writer<'_>,
-        one: &Submission,
+        submissions: &[Submission],
+        options: &PublishOptions<'_>,
         progress: &dyn Progress,
     ) -> Result<()> {
-        let digest = one.package.package_digest();
-        if !self.added.contains(&digest) {
-            return Ok(());
+        let Some(mut repository) = self.repository.take() else { return Ok(()) };
+        // The keys come before the files: where they are missing nothing is written at all.
+        repository.online(&options.signing, &repository.targets.document)?;
+        for one in submissions {
+            let digest = one.package.package_digest();
+            if self.added.contains(&digest) {
+                writer.copy(one.package.path(), &layout::blob(one.file), one.file, progress)?;
+                for (attachment, bytes) in one.attachments() {
+                    writer.add(&attachment.place(digest), bytes)?;
+                }
+            }
         }
-        writer.copy(one.package.path(), &layout::blob(one.file), one.file, progress)?;
-        for (attachment, bytes) in one.attachments() {
-            writer.write(&attachment.place(digest), bytes)?;
+        let changed = || self.changed.iter().map(|name| &self.names[name]);
+        let mut change =
+            Change { targets: repository.search_lists(changed())?, ..Change::default() };
+        for index in changed() {
+            let path = layout::index(&index.name);
+            let bytes = to_json(&path, index)?;
+            change.targets.insert(path, bytes);
         }
-        Ok(())
+        plain::write(writer, &change.targets, &self.names)?;
+        let lifetimes = Lifetimes::of(writer.folder())?;
+        repository.commit(writer, change, lifetimes, &options.signing)
     }
+}
 
-    fn write_indexes(&self, writer: &Writer<'_>) -> Result<()> {
-        for name in &self.changed {
-            writer.write_json(&layout::index(name), &self.names[name])?;
+/// The same lists without signatures, for readers that do not ask for signed metadata yet.
+mod plain {
+    use super::{BTreeMap, NameIndex, PackageName, Result, Writer, layout};
+    use crate::registry::{INDEX_FORMAT, SearchEntry, SearchList};
+
+    pub(super) fn write(
+        writer: &Writer<'_>,
+        targets: &BTreeMap<String, Vec<u8>>,
+        names: &BTreeMap<PackageName, NameIndex>,
+    ) -> Result<()> {
+        for (path, bytes) in targets.iter().filter(|(path, _)| path.starts_with("index/")) {
+            writer.write(path, bytes)?;
         }
-        self.write_search(writer)
-    }
-
-    /// Brings the search list up to date for every name that was looked at, so that a run that
-    /// was cut off before it came here is made good by repeating it.
-    fn write_search(&self, writer: &Writer<'_>) -> Result<()> {
-        let mut list = match &self.registry {
-            Some(registry) => registry.search_list()?,
-            None => super::SearchList { format: super::INDEX_FORMAT, packages: Vec::new() },
-        };
-        let before = list.clone();
-        for index in self.names.values() {
+        let known = std::fs::read(writer.folder().join(layout::SEARCH)).ok();
+        let before: Option<SearchList> = known.and_then(|text| serde_json::from_slice(&text).ok());
+        let mut list =
+            before.clone().unwrap_or(SearchList { format: INDEX_FORMAT, packages: vec![] });
+        for index in names.values() {
             list.packages.retain(|entry| entry.name != index.name);
             list.packages.extend(SearchEntry::of(index));
         }
         list.packages.sort_by(|a, b| a.name.cmp(&b.name));
-        if list != before || !self.folder.join(layout::SEARCH).exists() {
-            writer.write_json(layout::SEARCH, &list)?;
+        if before.as_ref() == Some(&list) {
+            return Ok(());
         }
-        Ok(())
+        writer.write_json(layout::SEARCH, &list)
     }
 }

@@ -1,0 +1,210 @@
+//! `mpkg registry init`: makes a registry, for one person or for many.
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use super::{KeysOf, PassphraseSource};
+use crate::crypto::{KeyName, PublicKey};
+use crate::fs;
+use crate::ops::key;
+use crate::package::Digest;
+use crate::progress::Progress;
+use crate::registry::layout;
+use crate::registry::operator::{
+    Error, Lifetimes, Missing, NewRegistry, Result, RoleKeys, Signing, create,
+};
+use crate::store::Home;
+
+/// How many bits number the bins of a registry that nobody chose otherwise for: 16 bins.
+pub const BIN_BITS: u8 = 4;
+
+/// How to make a registry.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its folder, empty or missing.
+    pub folder: PathBuf,
+    /// Keys of the root role; this machine's key NAME-root where there are none.
+    pub root: Wanted,
+    /// Keys of the targets role; those of the root role where there are none.
+    pub targets: Wanted,
+    /// Keys of bins and snapshots; this machine's key NAME-online where there are none.
+    pub online: Wanted,
+    /// Keys of timestamps; those of snapshots where there are none.
+    pub timestamp: Wanted,
+    /// How many bits number the bins.
+    pub bin_bits: u8,
+    /// For how long each document is good.
+    pub lifetimes: Lifetimes,
+    /// Where the draft goes if signatures of other machines are needed.
+    pub out: Option<PathBuf>,
+    /// When.
+    pub now: jiff::Timestamp,
+}
+
+/// Keys that were named for a role.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Names of keys, or files with public keys.
+    pub keys: Vec<String>,
+    /// How many of them must sign; one where it is not said.
+    pub threshold: Option<NonZeroU32>,
+}
+
+/// A registry that was made, or its draft.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is there.
+    Made(Made),
+    /// Others must sign the draft first.
+    Drafted {
+        /// The draft.
+        file: PathBuf,
+        /// Whose signatures are missing.
+        missing: Vec<Missing>,
+    },
+}
+
+/// A registry that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// The digest by which others add it.
+    pub root_sha256: Digest,
+    /// The keys that were made for it on this machine.
+    pub new_keys: Vec<String>,
+}
+
+/// Makes a registry with the usual settings.
+///
+/// # Errors
+/// Those of [`init`].
+pub fn with_defaults(
+    home: &Home,
+    folder: &Path,
+    passphrases: &PassphraseSource<'_>,
+    now: jiff::Timestamp,
+    progress: &dyn Progress,
+) -> Result<Made> {
+    let options = Options {
+        folder: folder.to_owned(),
+        root: Wanted::default(),
+        targets: Wanted::default(),
+        online: Wanted::default(),
+        timestamp: Wanted::default(),
+        bin_bits: BIN_BITS,
+        lifetimes: Lifetimes::default(),
+        out: None,
+        now,
+    };
+    match init(home, &options, passphrases, progress)? {
+        Outcome::Made(made) => Ok(made),
+        Outcome::Drafted { .. } => unreachable!("one key signs for everything"),
+    }
+}
+
+/// Makes a registry. Keys that nobody named are made in the home folder. Where the keys of this
+/// machine are not enough to sign for the offline roles, a draft for the others is written.
+///
+/// # Errors
+/// [`Error::Exists`], [`Error::Role`], and keys and files that cannot be used.
+pub fn init(
+    home: &Home,
+    options: &Options,
+    passphrases: &PassphraseSource<'_>,
+    progress: &dyn Progress,
+) -> Result<Outcome> {
+    if options.folder.join(layout::MARKER).exists() {
+        return Err(Error::Exists { path: options.folder.clone() });
+    }
+    let mut new_keys = Vec::new();
+    let mut role = |wanted: &Wanted, usual: Usual<'_>| -> Result<RoleKeys> {
+        let keys = match usual {
+            Usual::Own(suffix) if wanted.keys.is_empty() => {
+                vec![own_key(home, &options.folder, suffix, &mut new_keys)?]
+            }
+            Usual::As(role) if wanted.keys.is_empty() => {
+                let threshold = wanted.threshold.unwrap_or(role.threshold);
+                return Ok(RoleKeys { keys: role.keys.clone(), threshold });
+            }
+            _ => wanted
+                .keys
+                .iter()
+                .map(|text| key::public(home, text))
+                .collect::<crate::crypto::Result<_>>()?,
+        };
+        Ok(RoleKeys { keys, threshold: wanted.threshold.unwrap_or(NonZeroU32::MIN) })
+    };
+    let root = role(&options.root, Usual::Own("root"))?;
+    let targets = role(&options.targets, Usual::As(&root))?;
+    let online = role(&options.online, Usual::Own("online"))?;
+    let timestamp = role(&options.timestamp, Usual::As(&online))?;
+    let new = NewRegistry {
+        root,
+        targets,
+        bins: online.clone(),
+        snapshot: online,
+        timestamp,
+        bin_bits: options.bin_bits,
+        lifetimes: options.lifetimes,
+    };
+    let keys = KeysOf::new(home, passphrases)?;
+    let source = keys.source();
+    let signing = Signing { keys: &source, now: options.now };
+    let draft = new.draft(&signing)?;
+    let missing = draft.missing()?;
+    if let Some(file) = &options.out.clone().filter(|_| !missing.is_empty()) {
+        draft.write(file)?;
+        return Ok(Outcome::Drafted { file: file.clone(), missing });
+    }
+    let created = create(&options.folder, &draft, &signing, progress)?;
+    let folder = absolute(&options.folder)?;
+    Ok(Outcome::Made(Made { folder, root_sha256: created.root_sha256, new_keys }))
+}
+
+/// The keys of a role that nobody named any for.
+enum Usual<'a> {
+    /// One of this machine, named after the registry.
+    Own(&'static str),
+    /// Those of another role.
+    As(&'a RoleKeys),
+}
+
+fn absolute(folder: &Path) -> Result<PathBuf> {
+    Ok(folder.canonicalize().map_err(fs::Error::at("find", folder))?)
+}
+
+/// This machine's key for a registry, made where it is not there yet.
+fn own_key(
+    home: &Home,
+    folder: &Path,
+    suffix: &str,
+    new_keys: &mut Vec<String>,
+) -> Result<PublicKey> {
+    let name = key_name(folder, suffix)?;
+    match key::own(home).find(&name) {
+        Ok(key) => Ok(key.public),
+        Err(crate::crypto::Error::NoSuchKey { .. }) => {
+            let key = key::new(home, &name, None)?;
+            new_keys.push(key.name);
+            Ok(key.public)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The registry's folder as the beginning of a key's name.
+fn key_name(folder: &Path, suffix: &str) -> Result<KeyName> {
+    let path = std::path::absolute(folder).map_err(fs::Error::at("find", folder))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let mut start: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' })
+        .take(50)
+        .collect();
+    start = start.trim_matches(['-', '_']).to_owned();
+    if start.is_empty() {
+        "registry".clone_into(&mut start);
+    }
+    Ok(format!("{start}-{suffix}").parse()?)
+}

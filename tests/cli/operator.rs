@@ -1,0 +1,366 @@
+//! What a registry's operator does: making it, publishing, withdrawing, refreshing, other keys.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use mpkg::net::{Address, Client, NetOptions, Network};
+use mpkg::package::Digest;
+use mpkg::registry::operator::Repository;
+use mpkg::registry::tuf::{Metadata as _, TopLevel};
+use serde_json::Value;
+
+use crate::support::packages::Recipe;
+use crate::support::{Finished, World};
+
+impl World {
+    /// Runs `mpkg registry` in another home folder of this world.
+    fn operator(&self, home: &str, arguments: &[&str]) -> Finished {
+        let mut command = self.mpkg();
+        command.env("MPKG_HOME", self.path(home)).arg("registry").args(arguments);
+        Finished::of(&mut command)
+    }
+
+    /// Makes a key in another home folder, and a file with its public half.
+    fn operator_key(&self, home: &str, name: &str) -> String {
+        let mpkg = |arguments: &[&str]| {
+            let mut command = self.mpkg();
+            command.env("MPKG_HOME", self.path(home)).args(arguments);
+            Finished::of(&mut command).succeeds()
+        };
+        mpkg(&["key", "new", name]);
+        let pem = mpkg(&["key", "export", name]).stdout;
+        self.write(&format!("{name}.pub.pem"), pem).display().to_string()
+    }
+}
+
+fn client(world: &World) -> Client {
+    Client::new(NetOptions::new(world.path("cache"), Network::Offline))
+}
+
+/// The files of a registry by their paths.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let entries = walkdir::WalkDir::new(folder).into_iter().flatten();
+    let files = entries.filter(|entry| entry.file_type().is_file());
+    let files = files.filter(|entry| entry.file_name() != ".mpkg-lock");
+    files
+        .map(|entry| {
+            let path = entry.path().strip_prefix(folder).unwrap().to_owned();
+            (path, std::fs::read(entry.path()).unwrap())
+        })
+        .collect()
+}
+
+fn version(folder: &Path, role: TopLevel, world: &World) -> u64 {
+    let client = client(world);
+    let repository = Repository::open(&Address::Path(folder.to_owned()), &client).unwrap();
+    match role {
+        TopLevel::Root => repository.root().version(),
+        TopLevel::Timestamp => repository.timestamp().version(),
+        TopLevel::Snapshot => repository.snapshot().version(),
+        TopLevel::Targets => repository.targets().version(),
+    }
+}
+
+#[test]
+fn one_command_makes_a_registry_for_one_person() {
+    let world = World::new();
+    let made = world.run(["registry", "init", "mine"]).succeeds();
+    let root = std::fs::read(world.path("mine/metadata/1.root.json")).unwrap();
+    assert_eq!(made.stdout.trim(), Digest::of(&root).to_string());
+    for part in ["Made the key mine-root", "Made the key mine-online", "--root-sha256"] {
+        assert!(made.stderr.contains(part), "{}", made.stderr);
+    }
+    let bins = files(&world.path("mine"));
+    let bins = bins.keys().filter(|path| path.to_string_lossy().contains(".bins-")).count();
+    assert_eq!(bins, 16);
+    world.run(["registry", "init", "mine"]).fails_with(&["is a registry already"]);
+    world.write("full/file", "x");
+    world.run(["registry", "init", "full"]).fails_with(&["is not empty and no registry"]);
+    let odd = world.run(["registry", "init", "other", "--bins", "24"]);
+    odd.fails_with(&["cannot be divided among 24 bins", "a power of two"]);
+    let odd = world.run(["registry", "init", "other", "--timestamp-lifetime", "soon"]);
+    assert_eq!(odd.code, 2, "{}", odd.stderr);
+    let odd = world.run(["registry", "init", "other", "--root-threshold", "2"]);
+    odd.fails_with(&["the role root cannot have these keys"]);
+    assert!(!world.path("other").exists());
+    // Its keys are no reason to ask with which one a package is signed.
+    world.run(["key", "new", "me"]).succeeds();
+    let pair = Recipe::new("lm", "1.0.0").make(&world, "dist", &world.key("me"));
+    std::fs::remove_file(format!("{}.dsse.json", pair.source.display())).unwrap();
+    world.run(["sign", &pair.source.display().to_string()]).succeeds();
+}
+
+#[test]
+fn the_same_time_and_keys_make_the_same_registry() {
+    let world = World::new();
+    let make = |folder: &str| {
+        let mut command = world.mpkg();
+        command.env("SOURCE_DATE_EPOCH", "1767225600").args(["registry", "init", folder]);
+        Finished::of(&mut command).succeeds();
+        files(&world.path(folder))
+    };
+    assert_eq!(make("a/registry"), make("b/registry"));
+}
+
+#[test]
+fn publishing_changes_only_what_vouches_for_the_package() {
+    let world = World::new();
+    world.publish(&[Recipe::new("lm", "1.0.0")]);
+    let before = files(&world.path("registry"));
+    world.publish(&[Recipe::new("lm", "1.1.0")]);
+    let after = files(&world.path("registry"));
+    let changed: Vec<String> = before
+        .iter()
+        .filter(|(path, bytes)| after.get(*path) != Some(bytes))
+        .map(|(path, _)| path.display().to_string())
+        .filter(|path| !["search.json", "index/lm.json"].contains(&path.as_str()))
+        .collect();
+    assert_eq!(changed, ["metadata/timestamp.json"], "all else keeps its name and its bytes");
+    let new: Vec<String> = after
+        .keys()
+        .filter(|path| !before.contains_key(*path))
+        .map(|path| path.display().to_string())
+        .collect();
+    let count = |part: &str| new.iter().filter(|path| path.contains(part)).count();
+    assert_eq!(count("snapshot.json"), 1, "{new:?}");
+    assert!((1..=2).contains(&count(".bins-")), "{new:?}");
+    assert_eq!((count("index/"), count("search/")), (1, 1), "{new:?}");
+
+    // Publishing the very same again changes nothing at all.
+    world.publish(&[Recipe::new("lm", "1.1.0")]);
+    assert_eq!(files(&world.path("registry")), after);
+}
+
+#[test]
+fn publishing_needs_the_online_keys() {
+    let world = World::new();
+    world.publish(&[Recipe::new("lm", "1.0.0")]);
+    let before = files(&world.path("registry"));
+    for key in ["registry-online.pem", "registry-root.pem"] {
+        std::fs::rename(world.path("home/keys").join(key), world.path(key)).unwrap();
+    }
+    let pair = Recipe::new("lm", "1.1.0").make(&world, "next", &world.key("me"));
+    let mut command = world.mpkg();
+    command.args(["publish", "--to", "registry"]).args(pair.arguments());
+    Finished::of(&mut command)
+        .fails_with(&["the role bins needs 1 signature of its keys", "has 0"]);
+    assert_eq!(files(&world.path("registry")), before);
+    std::fs::rename(world.path("registry-online.pem"), world.path("home/keys/registry-online.pem"))
+        .unwrap();
+    let mut command = world.mpkg();
+    command.args(["publish", "--to", "registry"]).args(pair.arguments());
+    Finished::of(&mut command).succeeds();
+}
+
+#[test]
+fn what_was_tampered_with_is_not_signed_again() {
+    let world = World::new();
+    world.publish(&[Recipe::new("lm", "1.0.0")]);
+    let pair = Recipe::new("lm", "1.1.0").make(&world, "next", &world.key("me"));
+    let registry = world.path("registry");
+    for start in ["index/", "metadata/timestamp", "metadata/2.snapshot", "metadata/1.targets"] {
+        let all = files(&registry);
+        let path = all.keys().find(|path| {
+            path.to_string_lossy().starts_with(start) && **path != Path::new("index/lm.json")
+        });
+        let path = registry.join(path.unwrap());
+        let good = std::fs::read(&path).unwrap();
+        let text = String::from_utf8(good.clone()).unwrap();
+        std::fs::write(&path, text.replacen('2', "3", 1)).unwrap();
+        let mut command = world.mpkg();
+        command.args(["publish", "--to", "registry"]).args(pair.arguments());
+        Finished::of(&mut command).fails_with(&["not believed"]);
+        std::fs::write(&path, good).unwrap();
+    }
+    let mut command = world.mpkg();
+    command.args(["publish", "--to", "registry"]).args(pair.arguments());
+    Finished::of(&mut command).succeeds();
+}
+
+#[test]
+fn a_version_is_withdrawn_and_brought_back() {
+    let world = World::new();
+    world.publish(&[Recipe::new("lm", "1.0.0"), Recipe::new("lm", "1.1.0")]);
+    let yank = |arguments: &[&str]| {
+        let all = [&["registry", "yank", "--in", "registry"], arguments].concat();
+        world.run(all)
+    };
+    let done = yank(&["lm@1.1.0", "--reason", "wrong licence"]).succeeds();
+    assert!(done.stderr.contains("Withdrew lm 1.1.0 (f32)"), "{}", done.stderr);
+    let client = client(&world);
+    let index = |name: &str| {
+        let address = Address::Path(world.path("registry"));
+        Repository::open(&address, &client).unwrap().name(&name.parse().unwrap()).unwrap().unwrap()
+    };
+    let yanked = |version: &str| -> Vec<Option<String>> {
+        let version = version.parse().unwrap();
+        let releases = index("lm").releases.into_iter();
+        releases.filter(|one| one.version == version).map(|one| one.yanked).collect()
+    };
+    assert_eq!(yanked("1.1.0"), vec![Some("wrong licence".to_owned()); 2]);
+    assert_eq!(yanked("1.0.0"), [None, None]);
+    yank(&["lm@1.1.0:f32", "--undo"]).succeeds();
+    assert_eq!(yanked("1.1.0"), [Some("wrong licence".to_owned()), None]);
+    yank(&["lm@1.1.0", "--undo"]).succeeds();
+    assert_eq!(yanked("1.1.0"), [None, None]);
+    let before = files(&world.path("registry"));
+    assert!(yank(&["lm@1.1.0", "--undo"]).succeeds().stderr.contains("Nothing to do"));
+    assert_eq!(files(&world.path("registry")), before);
+    yank(&["lm@9.9.9", "--reason", "x"]).fails_with(&["the registry has no lm 9.9.9", "1.0.0:f32"]);
+    yank(&["other@1.0.0", "--reason", "x"]).fails_with(&["no package other"]);
+    yank(&["lm", "--reason", "x"]).fails_with(&["names no release"]);
+    assert_eq!(yank(&["lm@1.0.0"]).code, 2, "a reason is needed");
+}
+
+#[test]
+fn refreshing_signs_what_would_expire() {
+    let world = World::new();
+    let at = |time: &str, arguments: &[&str]| {
+        let time: jiff::Timestamp = time.parse().unwrap();
+        let mut command = world.mpkg();
+        command.env("SOURCE_DATE_EPOCH", time.as_second().to_string());
+        Finished::of(command.arg("registry").args(arguments)).succeeds()
+    };
+    let registry = world.path("registry");
+    at("2026-01-01T00:00:00Z", &["init", "registry"]);
+    let versions =
+        || [TopLevel::Timestamp, TopLevel::Snapshot].map(|role| version(&registry, role, &world));
+    assert_eq!(versions(), [1, 1]);
+    let done = at("2026-01-15T00:00:00Z", &["refresh", "registry"]);
+    assert!(done.stderr.contains("good until 2026-02-14T00:00:00Z"), "{}", done.stderr);
+    assert_eq!(versions(), [2, 1]);
+    at("2026-03-10T00:00:00Z", &["refresh", "registry"]);
+    assert_eq!(versions(), [3, 2], "less than a third of ninety days was left");
+    let done = at("2026-10-01T00:00:00Z", &["refresh", "registry"]);
+    for part in ["Signed 16 bins", "The targets role is good until 2027-01-01", "--role targets"] {
+        assert!(done.stderr.contains(part), "{}", done.stderr);
+    }
+    at("2026-10-01T00:00:00Z", &["rotate", "registry", "--role", "targets"]);
+    let done = at("2026-10-01T00:00:00Z", &["refresh", "registry"]);
+    assert!(!done.stderr.contains("targets"), "{}", done.stderr);
+    assert_eq!(version(&registry, TopLevel::Root, &world), 1, "only the targets role is new");
+    assert_eq!(version(&registry, TopLevel::Targets, &world), 2);
+}
+
+#[test]
+fn a_distribution_makes_its_registry_over_files_that_are_carried() {
+    let world = World::new();
+    let [one, two, three] =
+        ["one", "two", "three"].map(|name| world.operator_key(&format!("offline-{name}"), name));
+    let online = world.operator_key("server", "online");
+    let clock = world.operator_key("server", "clock");
+    let draft = world.path("first.draft").display().to_string();
+    let init = [
+        "init",
+        "registry",
+        "--root-key",
+        &one,
+        &two,
+        &three,
+        "--root-threshold",
+        "2",
+        "--online-key",
+        &online,
+        "--timestamp-key",
+        &clock,
+    ];
+    world.operator("server", &init).fails_with(&["the root still needs 2 signatures"]);
+    assert!(!world.path("registry").exists());
+    let drafted = world.operator("server", &[&init[..], &["--out", &draft]].concat()).succeeds();
+    assert!(drafted.stdout.contains("the root: 0 of 2 signatures"), "{}", drafted.stdout);
+    world
+        .operator("server", &["apply", "registry", &draft])
+        .fails_with(&["still needs 2 signatures by keys of the new root"]);
+    let signed = world.operator("offline-one", &["sign", &draft, "--key", "one"]).succeeds();
+    assert!(signed.stderr.contains("root: 2 of 3 keys must sign"), "{}", signed.stderr);
+    world.operator("offline-one", &["sign", &draft, "--key", "one"]).succeeds();
+    world.operator("server", &["apply", "registry", &draft]).fails_with(&["needs 1 signature"]);
+    world
+        .operator("server", &["sign", &draft, "--key", "online"])
+        .fails_with(&["has no say in it"]);
+    world.operator("offline-three", &["sign", &draft]).succeeds();
+    let made = world.operator("server", &["apply", "registry", &draft]).succeeds();
+    assert!(made.stderr.contains("--root-sha256"), "{}", made.stderr);
+
+    // Another timestamp key, as after a theft; the old one is not even at hand.
+    let next = world.operator_key("server", "clock-2");
+    std::fs::remove_file(world.path("server/keys/clock.pem")).unwrap();
+    let draft = world.path("second.draft").display().to_string();
+    let rotate = ["rotate", "registry", "--role", "timestamp", "--add", &next, "--remove", &clock];
+    world.operator("server", &rotate).fails_with(&["the root still needs 2 signatures"]);
+    world.operator("server", &[&rotate[..], &["--out", &draft]].concat()).succeeds();
+    world.operator("offline-one", &["sign", &draft]).succeeds();
+    world.operator("offline-two", &["sign", &draft]).succeeds();
+    let stale = std::fs::read(&draft).unwrap();
+    world.operator("server", &["apply", "registry", &draft]).succeeds();
+    assert_eq!(version(&world.path("registry"), TopLevel::Root, &world), 2);
+    world.operator("server", &["refresh", "registry"]).succeeds();
+
+    // It is applied once; its signatures fit no other change.
+    world.operator("server", &["apply", "registry", &draft]).succeeds();
+    assert_eq!(version(&world.path("registry"), TopLevel::Root, &world), 2);
+    let mut document: Value = serde_json::from_slice(&stale).unwrap();
+    document["root"]["signed"]["version"] = 3.into();
+    let forged = world.write("forged.draft", document.to_string()).display().to_string();
+    world.operator("server", &["apply", "registry", &forged]).fails_with(&["still needs"]);
+}
+
+#[test]
+fn every_role_gets_other_keys() {
+    let world = World::new();
+    world.publish(&[Recipe::new("lm", "1.0.0")]);
+    let registry = world.path("registry");
+    for (role, old) in [
+        ("timestamp", "registry-online"),
+        ("snapshot", "registry-online"),
+        ("bins", "registry-online"),
+        ("targets", "registry-root"),
+        ("root", "registry-root"),
+    ] {
+        let new = format!("{role}-2");
+        world.run(["key", "new", &new]).succeeds();
+        let rotate =
+            ["registry", "rotate", "registry", "--role", role, "--add", &new, "--remove", old];
+        world.run(rotate).succeeds();
+        world.run(["registry", "refresh", "registry"]).succeeds();
+        world.run(rotate).fails_with(&["the registry has no key"]);
+    }
+    // Nothing needs the old keys any more.
+    for key in ["registry-online.pem", "registry-root.pem"] {
+        std::fs::remove_file(world.path("home/keys").join(key)).unwrap();
+    }
+    world.publish(&[Recipe::new("lm", "1.1.0")]);
+    world.run(["registry", "rotate", "registry", "--role", "root"]).succeeds();
+    assert_eq!(version(&registry, TopLevel::Root, &world), 6);
+}
+
+#[test]
+fn superseded_metadata_goes_only_when_it_is_told() {
+    let world = World::new();
+    for version in ["1.0.0", "1.1.0", "1.2.0"] {
+        world.publish(&[Recipe::new("lm", version)]);
+    }
+    let before = files(&world.path("registry"));
+    let clean = |arguments: &[&str]| {
+        let all = [&["registry", "clean", "registry"], arguments].concat();
+        world.run(all).succeeds()
+    };
+    assert!(clean(&[]).stderr.contains("Removed 0 files"), "all of it is young");
+    let mut command = world.mpkg();
+    // Files of the far past, as a copy that keeps times has them.
+    for path in before.keys() {
+        let file = std::fs::File::open(world.path("registry").join(path)).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
+    let looked = clean(&["--dry-run"]);
+    assert!(looked.stderr.contains("Would remove"), "{}", looked.stderr);
+    assert_eq!(files(&world.path("registry")), before);
+    clean(&[]);
+    let after = files(&world.path("registry"));
+    let kept = |path: &Path| after.contains_key(path);
+    assert!(after.len() < before.len() && kept(Path::new("metadata/1.root.json")));
+    assert!(!kept(Path::new("metadata/1.snapshot.json")));
+    command.args(["registry", "refresh", "registry"]);
+    Finished::of(&mut command).succeeds();
+    world.publish(&[Recipe::new("lm", "1.3.0")]);
+}
