@@ -1,6 +1,6 @@
 //! From a folder to the entries of an index.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -9,7 +9,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::error::{Fault, Result};
 use crate::fs;
-use crate::package::{FileMode, Hasher, IndexedFile, PackagePath};
+use crate::package::{Digest, FileMode, Hasher, IndexedFile, PackagePath};
 
 /// Reads `paths` below `root`, hashes them in parallel, and lists them in the order of an index.
 ///
@@ -18,6 +18,20 @@ use crate::package::{FileMode, Hasher, IndexedFile, PackagePath};
 pub fn collect(root: &Path, paths: &[PackagePath]) -> Result<Vec<IndexedFile>> {
     let mut files: Vec<IndexedFile> =
         paths.par_iter().map(|path| read(root, path)).collect::<Result<_>>()?;
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(files)
+}
+
+/// Lists `paths` below `root` in the order of an index, without reading them: what stands as their
+/// digest is nothing's.
+pub(super) fn survey(root: &Path, paths: &[PackagePath]) -> Result<Vec<IndexedFile>> {
+    let nothing = Digest::of(&[]);
+    let look = |path: &PackagePath| {
+        let (_, metadata) = open_regular(root, path)?;
+        let (size, mode) = (metadata.len(), mode(&metadata));
+        Ok(IndexedFile { path: path.clone(), size, mode, sha256: nothing })
+    };
+    let mut files: Vec<IndexedFile> = paths.iter().map(look).collect::<Result<_>>()?;
     files.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(files)
 }
@@ -40,6 +54,20 @@ fn open(path: &Path) -> std::io::Result<File> {
 }
 
 fn read(root: &Path, path: &PackagePath) -> Result<IndexedFile> {
+    let (mut file, metadata) = open_regular(root, path)?;
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match file.read(&mut buffer).map_err(fs::Error::at("read", &path.below(root)))? {
+            0 => break,
+            length => hasher.update(&buffer[..length]),
+        }
+    }
+    let (size, mode) = (hasher.length(), mode(&metadata));
+    Ok(IndexedFile { path: path.clone(), size, mode, sha256: hasher.finish() })
+}
+
+fn open_regular(root: &Path, path: &PackagePath) -> Result<(File, Metadata)> {
     let place = path.below(root);
     let kind = std::fs::symlink_metadata(&place).map_err(fs::Error::at("read", &place))?;
     if !kind.is_file() {
@@ -52,17 +80,11 @@ fn read(root: &Path, path: &PackagePath) -> Result<IndexedFile> {
         };
         return Err(Fault::NotAFile { path: path.clone(), what }.into());
     }
-    let mut file = open(&place).map_err(fs::Error::at("open", &place))?;
+    let file = open(&place).map_err(fs::Error::at("open", &place))?;
     let metadata = file.metadata().map_err(fs::Error::at("read", &place))?;
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match file.read(&mut buffer).map_err(fs::Error::at("read", &place))? {
-            0 => break,
-            length => hasher.update(&buffer[..length]),
-        }
-    }
-    let executable = metadata.mode() & 0o100 != 0;
-    let mode = if executable { FileMode::Executable } else { FileMode::Plain };
-    Ok(IndexedFile { path: path.clone(), size: hasher.length(), mode, sha256: hasher.finish() })
+    Ok((file, metadata))
+}
+
+fn mode(metadata: &Metadata) -> FileMode {
+    if metadata.mode() & 0o100 != 0 { FileMode::Executable } else { FileMode::Plain }
 }

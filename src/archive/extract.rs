@@ -5,8 +5,9 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Mutex;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::buffers::Buffers;
 use super::error::{Error, Result};
 use super::frame::{ChunkDigests, Decompressor};
 use super::package::{Package, Sink};
@@ -19,29 +20,6 @@ type Unpacked = Result<Vec<u8>>;
 
 /// Contents that were checked, and what is to be done with them.
 type Checked = Result<(Vec<u8>, Vec<Step>)>;
-
-/// Memory that is used again and again: fresh memory costs as much time as what is done with it.
-#[derive(Clone)]
-struct Buffers {
-    give: Sender<Vec<u8>>,
-    take: Receiver<Vec<u8>>,
-}
-
-impl Buffers {
-    fn new() -> Self {
-        let (give, take) = unbounded();
-        Self { give, take }
-    }
-
-    fn take(&self) -> Vec<u8> {
-        self.take.try_recv().unwrap_or_default()
-    }
-
-    fn give(&self, buffer: Vec<u8>) {
-        // The other end is in the same struct.
-        let _ = self.give.send(buffer);
-    }
-}
 
 /// Hands out runs of frames in order, each with a place in the order of what is unpacked.
 struct Runs {

@@ -24,7 +24,23 @@ pub(super) struct Frame {
     pub(super) crc32: u32,
 }
 
+/// The length of the frame that [`Compressor::store`] makes of `size` bytes.
+pub(super) fn stored_length(size: usize) -> u64 {
+    (STORED_START.len() + 4 + size + 3 * size.div_ceil(LONGEST_BLOCK) + 4) as u64
+}
+
+/// How a stored frame begins: the magic number; a checksum follows, the content size in four
+/// bytes, which is the window as well.
+const STORED_START: [u8; 5] = [0x28, 0xB5, 0x2F, 0xFD, 0xA4];
+/// The most bytes of a block.
+const LONGEST_BLOCK: usize = 128 << 10;
+
 impl Frame {
+    fn of(contents: &[u8], bytes: Vec<u8>) -> Self {
+        let crc32 = crc32(&bytes);
+        Self { bytes, sha256: Digest::of(contents), size: contents.len(), crc32 }
+    }
+
     /// The checksum of its contents: its last four bytes.
     pub(super) fn checksum(&self) -> u32 {
         checksum(&self.bytes)
@@ -52,16 +68,37 @@ impl Compressor {
         Self { context: CCtx::create(), level: None }
     }
 
-    /// The frame of `contents`; the same for the same contents and level, whatever came before.
-    pub(super) fn compress(&mut self, contents: &[u8], level: i32) -> Frame {
+    /// The frame of `contents`, in the memory of `bytes`; the same for the same contents and
+    /// level, whatever came before.
+    pub(super) fn compress(&mut self, contents: &[u8], level: i32, mut bytes: Vec<u8>) -> Frame {
         if self.level != Some(level) {
             self.set_level(level).expect("zstd knows these parameters");
             self.level = Some(level);
         }
-        let mut bytes = Vec::with_capacity(compress_bound(contents.len()));
+        bytes.clear();
+        bytes.reserve(compress_bound(contents.len()));
         self.context.compress2(&mut bytes, contents).expect("the bound leaves room");
-        let crc32 = crc32(&bytes);
-        Frame { bytes, sha256: Digest::of(contents), size: contents.len(), crc32 }
+        Frame::of(contents, bytes)
+    }
+
+    /// The frame of `contents` as they are, whose length is known before them: blocks that are
+    /// not compressed (RFC 8878, 3.1.1.2).
+    pub(super) fn store(&mut self, contents: &[u8], level: i32) -> Frame {
+        // The checksum is what zstd itself puts at the end of a frame.
+        let checksum = self.compress(contents, level, Vec::new()).checksum();
+        let size = u32::try_from(contents.len()).expect("frames are at most 64 MiB");
+        let mut bytes = STORED_START.to_vec();
+        bytes.extend_from_slice(&size.to_le_bytes());
+        let blocks = contents.chunks(LONGEST_BLOCK);
+        let last = blocks.len().saturating_sub(1);
+        for (number, block) in blocks.enumerate() {
+            let length = u32::try_from(block.len()).expect("blocks are at most 128 KiB");
+            let header = length << 3 | u32::from(number == last);
+            bytes.extend_from_slice(&header.to_le_bytes()[..3]);
+            bytes.extend_from_slice(block);
+        }
+        bytes.extend_from_slice(&checksum.to_le_bytes());
+        Frame::of(contents, bytes)
     }
 
     fn set_level(&mut self, level: i32) -> Result<(), ErrorCode> {
@@ -190,18 +227,26 @@ mod tests {
         for (size, level) in [(1, 9), (255, 9), (256, 1), (70_000, 1), (3 << 20, 1), (9 << 20, 9)] {
             let contents: Vec<u8> =
                 (0..size).map(|i: u32| (i.wrapping_mul(i) >> 7).to_le_bytes()[0]).collect();
-            let frame = compressor.compress(&contents, level);
-            let chunk = Chunk {
-                sha256: frame.sha256,
-                offset: 0,
-                compressed: u32::try_from(frame.bytes.len()).unwrap(),
-                size,
-                crc32: frame.crc32,
-            };
-            let mut back = Vec::new();
-            decompressor.decompress(0, &chunk, frame.checksum(), &frame.bytes, &mut back).unwrap();
-            ChunkDigests::Check.check(0, &chunk, &back).unwrap();
-            assert!(back == contents, "{size}");
+            let frames = [
+                compressor.compress(&contents, level, vec![1; 7]),
+                compressor.store(&contents, level),
+            ];
+            assert_eq!(frames[1].bytes.len() as u64, stored_length(contents.len()));
+            for frame in frames {
+                let chunk = Chunk {
+                    sha256: frame.sha256,
+                    offset: 0,
+                    compressed: u32::try_from(frame.bytes.len()).unwrap(),
+                    size,
+                    crc32: frame.crc32,
+                };
+                let mut back = vec![1; 5];
+                decompressor
+                    .decompress(0, &chunk, frame.checksum(), &frame.bytes, &mut back)
+                    .unwrap();
+                ChunkDigests::Check.check(0, &chunk, &back).unwrap();
+                assert!(back == contents, "{size}");
+            }
         }
     }
 
@@ -212,7 +257,7 @@ mod tests {
         let mut plain = Vec::with_capacity(1 << 17);
         context.compress2(&mut plain, &contents).unwrap();
         assert_eq!(check_header(&plain, 70_000), Err("it has no checksum"));
-        let frame = Compressor::new().compress(&contents, 1);
+        let frame = Compressor::new().compress(&contents, 1, Vec::new());
         assert!(check_header(&frame.bytes, 70_001).is_err());
         for length in 0..9 {
             assert!(check_header(&frame.bytes[..length], 70_000).is_err(), "{length}");

@@ -1,6 +1,7 @@
 //! The `.mpkg` container: a canonical tar in many zstd frames, with tables that let a reader reach
 //! each frame (spec/container.md). Writer, strict reader and the checks of foreign bytes.
 
+mod buffers;
 mod collect;
 mod cut;
 mod error;
@@ -27,7 +28,7 @@ pub use package::{Package, Sink};
 pub use supply::{Form, Reach, Run, Supply};
 pub use table::{Chunk, ChunkTable};
 pub use unpacked::Unpacked;
-pub use write::{ChunksPlace, Contents, Packed, WriteOptions, write_package};
+pub use write::{ChunksPlace, Contents, Packed, WriteOptions, pack_folder, write_package};
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use super::tar;
 use super::write::Contents;
 use crate::formats::{Inspector, WeightsInfo};
 use crate::fs;
-use crate::package::{Hasher, IndexedFile, PackageIndex, PackageType};
+use crate::package::{Digest, Hasher, IndexedFile, PackageIndex, PackageType};
 use crate::progress::Task;
 
 /// A file on its way into a package.
@@ -21,6 +21,15 @@ pub(super) struct Source<'a> {
     hasher: Hasher,
     inspection: Inspection,
     task: &'a dyn Task,
+}
+
+/// What is known of a file's digest before it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Digests {
+    /// The index says it, and the file must have it.
+    Listed,
+    /// Nothing: it is computed.
+    Open,
 }
 
 /// Looks at a package's file for what may not stand in the package.
@@ -79,6 +88,9 @@ impl Inspection {
     }
 }
 
+/// How much is read at once to find the header of weights.
+const AHEAD: usize = 64 << 10;
+
 impl<'a> Source<'a> {
     pub(super) fn open(
         index: &PackageIndex,
@@ -114,7 +126,7 @@ impl<'a> Source<'a> {
 
     /// Reads ahead until it is known whether the file holds sound weights.
     pub(super) fn weights(&mut self) -> Result<Option<WeightsInfo>> {
-        let mut buffer = vec![0; 64 << 10];
+        let mut buffer = Vec::new();
         loop {
             match &self.inspection.inspector {
                 Some(inspector) if inspector.is_collecting() => {}
@@ -127,6 +139,7 @@ impl<'a> Source<'a> {
                 }
                 None => return Ok(None),
             }
+            buffer.resize(AHEAD, 0);
             match self.read_on(&mut buffer)? {
                 0 => return Ok(None),
                 length => self.ahead.extend_from_slice(&buffer[..length]),
@@ -146,12 +159,11 @@ impl<'a> Source<'a> {
         self.read_on(buffer)
     }
 
-    /// Fills `frame` up to `length` bytes.
-    pub(super) fn fill(&mut self, frame: &mut Vec<u8>, length: usize) -> Result<()> {
-        let mut have = frame.len();
-        frame.resize(length, 0);
-        while have < length {
-            match self.read(&mut frame[have..])? {
+    /// Fills `buffer` with the next bytes.
+    pub(super) fn fill(&mut self, buffer: &mut [u8]) -> Result<()> {
+        let mut have = 0;
+        while have < buffer.len() {
+            match self.read(&mut buffer[have..])? {
                 0 => return Err(self.other_size()),
                 more => have += more,
             }
@@ -159,16 +171,18 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    /// Ends the file: its length, its digest and what was seen in it must be right.
-    pub(super) fn finish(mut self) -> Result<()> {
+    /// Ends the file: its length, its digest where one is known, and what was seen in it must be
+    /// right. Returns the digest.
+    pub(super) fn finish(mut self, digests: Digests) -> Result<Digest> {
         if self.read(&mut [0])? > 0 {
             return Err(self.other_size());
         }
         let (expected, found) = (self.file.sha256, self.hasher.finish());
-        if found != expected {
+        if digests == Digests::Listed && found != expected {
             return Err(Fault::Digest { path: self.file.path.clone(), expected, found }.into());
         }
-        self.inspection.finish(self.file)
+        self.inspection.finish(self.file)?;
+        Ok(found)
     }
 
     fn read_on(&mut self, buffer: &mut [u8]) -> Result<usize> {

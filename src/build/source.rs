@@ -52,17 +52,15 @@ impl Explain for SourceError {
 /// When the tree holds what no package can hold, or a file cannot be read.
 pub fn source_index(tree: &SourceTree) -> Result<PackageIndex, SourceError> {
     let TreeFiles { paths, .. } = tree.scan()?;
-    index_of(tree, &paths)
+    let files = archive::collect(tree.root(), &paths)?;
+    Ok(PackageIndex { files, ..index_without_files(tree) })
 }
 
-/// The index of a source package of `tree` that holds just `paths`.
-pub(crate) fn index_of(
-    tree: &SourceTree,
-    paths: &[crate::package::PackagePath],
-) -> Result<PackageIndex, SourceError> {
+/// The index of a source package of `tree`, without its files.
+pub(crate) fn index_without_files(tree: &SourceTree) -> PackageIndex {
     let manifest = tree.manifest();
     let package = &manifest.package;
-    Ok(PackageIndex {
+    PackageIndex {
         format: INDEX_FORMAT,
         package_type: PackageType::Source,
         kind: package.kind,
@@ -79,6 +77,6 @@ pub(crate) fn index_of(
         conflicts: package.conflicts.clone(),
         source: None,
         pickle_reason: package.pickle_reason.clone(),
-        files: archive::collect(tree.root(), paths)?,
-    })
+        files: Vec::new(),
+    }
 }

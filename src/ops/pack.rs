@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::archive::{self, Packed, WriteOptions};
-use crate::build::source::{SourceError, index_of};
+use crate::build::source::{SourceError, index_without_files};
 use crate::build::tree::{SourceTree, TreeFiles};
 use crate::package::PackageIndex;
 use crate::progress::Progress;
@@ -45,10 +45,10 @@ pub fn pack(
     for remark in remarks {
         progress.warn(&crate::explain::printable(&remark.to_string()));
     }
-    let index = index_of(tree, &paths)?;
+    let index = index_without_files(tree);
     let folder: &Path = &options.out.clone().unwrap_or_else(|| tree.results());
     let path = folder.join(index.release().file_name());
-    let contents = archive::from_folder(tree.root());
-    let packed = archive::write_package(&index, &contents, &path, &options.write, progress)?;
+    let files = (tree.root(), paths.as_slice());
+    let (index, packed) = archive::pack_folder(index, files, &path, &options.write, progress)?;
     Ok(SourcePackage { path, index, packed })
 }

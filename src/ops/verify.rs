@@ -174,13 +174,14 @@ pub fn verify_file(file: &Path, signatures: Signatures<'_>, progress: &dyn Progr
 
 fn verify_contents(file: &Path, progress: &dyn Progress) -> Result<(Identity, Found), Error> {
     let package = Package::open(file)?;
-    package.verify(progress)?;
+    let (verified, file) = std::thread::scope(|scope| {
+        let file = scope.spawn(|| package.file_digest());
+        (package.verify(progress), file.join().expect("hashing does not panic"))
+    });
+    verified?;
     let index = package.index();
-    let identity = Identity {
-        release: index.release(),
-        package: package.package_digest(),
-        file: package.file_digest()?,
-    };
+    let identity =
+        Identity { release: index.release(), package: package.package_digest(), file: file? };
     Ok((identity, Found::Contents { files: index.files.len(), bytes: index.unpacked_size() }))
 }
 

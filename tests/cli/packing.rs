@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use mpkg::archive::{Package, WriteOptions, collect, from_folder, parse_index, write_package};
+use mpkg::archive::{
+    Package, WriteOptions, collect, from_folder, pack_folder, parse_index, write_package,
+};
 use mpkg::package::{Digest, PackagePath};
 use mpkg::progress::Silent;
 
@@ -93,6 +95,42 @@ fn the_number_of_threads_the_order_of_files_and_their_times_change_nothing() {
         let goal = world.path(&format!("{threads}.mpkg"));
         pack(&world.path("tree"), &paths, &goal, threads);
         assert_eq!(Digest::of(&std::fs::read(goal).unwrap()), expected, "{threads} threads");
+    }
+}
+
+#[test]
+fn a_folder_that_is_read_once_gives_the_same_package() {
+    let world = World::new();
+    let mut files = files(&world, "tree");
+    for large in [false, true] {
+        if large {
+            let weights = safetensors(&noisy_bytes((16 << 20) + 5));
+            world.write("tree/large.safetensors", &weights);
+            files.insert("large.safetensors".to_owned(), weights);
+        }
+        let (root, goal) = (world.path("tree"), world.path("listed.mpkg"));
+        let paths: Vec<PackagePath> = files.keys().map(|path| path.parse().unwrap()).collect();
+        pack(&root, &paths, &goal, 2);
+        let expected = std::fs::read(goal).unwrap();
+        let described = parse_index(&index(&[])).unwrap();
+        for threads in [1, 3] {
+            let goal = world.path("once.mpkg");
+            let options =
+                WriteOptions { threads: NonZeroUsize::new(threads).unwrap(), level: None };
+            let files = (root.as_path(), paths.as_slice());
+            let (index, packed) =
+                pack_folder(described.clone(), files, &goal, &options, &Silent).unwrap();
+            let found = std::fs::read(&goal).unwrap();
+            assert!(found == expected, "large: {large}");
+            assert_eq!(packed.file_digest, Digest::of(&found));
+            assert_eq!(packed.file_size, found.len() as u64);
+            assert_eq!(packed.unpacked_size, index.unpacked_size());
+            let package = Package::open(&goal).unwrap();
+            package.verify(&Silent).unwrap();
+            assert_eq!(packed.package_digest, package.package_digest());
+            assert_eq!(packed.chunks, package.chunks_place());
+            assert_eq!(*package.index(), index);
+        }
     }
 }
 
