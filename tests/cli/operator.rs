@@ -364,3 +364,64 @@ fn superseded_metadata_goes_only_when_it_is_told() {
     Finished::of(&mut command).succeeds();
     world.publish(&[Recipe::new("lm", "1.3.0")]);
 }
+
+#[test]
+fn case_38_the_publishers_of_a_name_change_with_the_old_ones_word() {
+    let world = World::new();
+    world.publish(&[Recipe::new("lm", "1.0.0")]);
+    world.run(["key", "new", "next"]).succeeds();
+    let publishers = |arguments: &[&str]| {
+        world.run([&["registry", "publishers", "lm", "--in", "registry"], arguments].concat())
+    };
+    let (me, next) = (world.key("me").id().to_string(), world.key("next").id().to_string());
+    assert_eq!(publishers(&[]).succeeds().stdout, format!("1 of\n  {me}\n"));
+
+    // Signed by both, a release stays good for those who know either.
+    let pair = Recipe::new("lm", "1.0.0").make(&world, "dist", &world.key("me"));
+    for file in pair.arguments() {
+        world.run(["sign", "--key", "next", "--replace", &file]).succeeds();
+        world.run(["sign", "--key", "me", &file]).succeeds();
+    }
+    let mut command = world.mpkg();
+    command.args(["publish", "--to", "registry"]).args(pair.arguments());
+    let anew = Finished::of(&mut command).succeeds();
+    assert!(anew.stderr.contains("Signed anew: lm 1.0.0 (f32)"), "{}", anew.stderr);
+
+    // Neither a stranger nor the new key alone can change them.
+    let keys = ["me.pem", "registry-root.pem"];
+    for key in keys {
+        std::fs::rename(world.path("home/keys").join(key), world.path(key)).unwrap();
+    }
+    let next_key = world.path("home/keys/next.pub.json").display().to_string();
+    let change = ["--add", &next_key, "--remove", &me];
+    publishers(&change).fails_with(&["the change of publishers still needs 1 signature"]);
+    let draft = world.path("change.draft").display().to_string();
+    publishers(&[&change[..], &["--out", &draft]].concat()).succeeds();
+    world
+        .run(["registry", "apply", "registry", &draft])
+        .fails_with(&["still needs 1 signature by keys of the old publishers"]);
+    std::fs::rename(world.path("me.pem"), world.path("home/keys/me.pem")).unwrap();
+    let signed = world.run(["registry", "sign", &draft, "--key", "me"]).succeeds();
+    assert!(signed.stderr.contains("Publishers of lm from now on"), "{}", signed.stderr);
+    world.run(["registry", "apply", "registry", &draft]).succeeds();
+    let now = publishers(&[]).succeeds();
+    assert_eq!(now.stdout, format!("1 of\n  {next}\n"));
+    assert_eq!(now.stderr, "", "both releases are signed by the new key");
+
+    // The old key is worth nothing now.
+    let pair = Recipe::new("lm", "1.1.0").make(&world, "later", &world.key("me"));
+    let mut command = world.mpkg();
+    command.args(["publish", "--to", "registry"]).args(pair.arguments());
+    Finished::of(&mut command).fails_with(&["lm is published by", &next]);
+    world.run(["registry", "apply", "registry", &draft]).fails_with(&["signatures"]);
+
+    // The offline role can change them too, and says which releases need signing.
+    std::fs::rename(world.path("registry-root.pem"), world.path("home/keys/registry-root.pem"))
+        .unwrap();
+    std::fs::rename(world.path("home/keys/next.pem"), world.path("next.pem")).unwrap();
+    world.run(["key", "new", "third"]).succeeds();
+    let done = publishers(&["--add", "third", "--remove", &next, "--reason", "lost"]).succeeds();
+    assert!(done.stderr.contains("lm 1.0.0 (f32) is not signed by them"), "{}", done.stderr);
+    publishers(&["--threshold", "2"]).fails_with(&["cannot be had from 1 keys"]);
+    publishers(&["--remove", &me]).fails_with(&["the registry has no publisher key"]);
+}

@@ -2,6 +2,7 @@
 
 pub mod draft;
 pub mod init;
+pub mod publishers;
 pub mod refresh;
 pub mod rotate;
 pub mod serve;

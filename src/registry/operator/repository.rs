@@ -157,6 +157,11 @@ impl<'a> Repository<'a> {
         Ok(Some(bytes))
     }
 
+    /// The bytes of a file that an index vouches for.
+    pub(super) fn bytes_at(&self, place: &str, limit: u64) -> Result<Vec<u8>> {
+        self.reader().demand(place, limit)
+    }
+
     /// Reads a target that is one of our own documents.
     pub(super) fn read<T: DeserializeOwned>(&mut self, path: &str) -> Result<Option<T>> {
         let Some(bytes) = self.target(path)? else { return Ok(None) };

@@ -92,17 +92,7 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Fa
             Ok(Outcome::done(made.root_sha256.to_string(), json))
         }
         init::Outcome::Drafted { file, missing } => {
-            let file = file.display();
-            context.progress().note(&format!(
-                "Wrote {file}: sign it on other machines with `mpkg registry sign {file} --key \
-                 NAME`, then `mpkg registry apply {} {file}`",
-                options.folder.display()
-            ));
-            let json = json!({
-                "draft": file.to_string(),
-                "missing": super::missing_json(&missing),
-            });
-            Ok(Outcome::done(super::missing_lines(&missing), json))
+            Ok(super::drafted(&file, &options.folder, &missing, context))
         }
     }
 }

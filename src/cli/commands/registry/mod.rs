@@ -4,6 +4,7 @@ mod apply;
 mod clean;
 mod init;
 mod list;
+mod publishers;
 mod refresh;
 mod remove;
 mod rotate;
@@ -32,6 +33,8 @@ enum Action {
     Init(init::Arguments),
     /// Withdraws a version, or takes that back
     Yank(yank::Arguments),
+    /// Says who may publish a name, or changes it
+    Publishers(publishers::Arguments),
     /// Signs a new timestamp, and what else would expire soon
     Refresh(refresh::Arguments),
     /// Gives a role other keys, or a new term
@@ -52,6 +55,7 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
         Action::Remove(arguments) => remove::run(&arguments, context),
         Action::Init(arguments) => init::run(arguments, context),
         Action::Yank(arguments) => yank::run(arguments, context),
+        Action::Publishers(arguments) => publishers::run(arguments, context),
         Action::Refresh(arguments) => refresh::run(arguments, context),
         Action::Rotate(arguments) => rotate::run(arguments, context),
         Action::Sign(arguments) => sign::run(&arguments, context),
@@ -82,6 +86,22 @@ fn missing_lines(missing: &[Missing]) -> String {
         format!("{what}: {found} of {needed} signatures by keys of {role}\n")
     };
     missing.iter().map(line).collect()
+}
+
+/// The end of a command that wrote a draft.
+fn drafted(
+    file: &std::path::Path,
+    folder: &std::path::Path,
+    missing: &[Missing],
+    context: &Context,
+) -> Outcome {
+    let (file, folder) = (file.display(), folder.display());
+    context.progress().note(&format!(
+        "Wrote {file}: sign it with `mpkg registry sign {file} --key NAME`, then put it in place \
+         with `mpkg registry apply {folder} {file}`"
+    ));
+    let json = serde_json::json!({ "draft": file.to_string(), "missing": missing_json(missing) });
+    Outcome::done(missing_lines(missing), json)
 }
 
 fn missing_json(missing: &[Missing]) -> serde_json::Value {

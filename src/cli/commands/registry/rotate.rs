@@ -3,8 +3,6 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use serde_json::json;
-
 use super::{Context, Failure, Outcome};
 use crate::cli::passphrase::PassphraseArguments;
 use crate::ops::registry::folder_of;
@@ -78,17 +76,7 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Fa
     match rotate::rotate(&context.home, &options, &passphrases, &client, progress)? {
         Drafted::InPlace(applied) => Ok(super::apply::report(&applied, context)),
         Drafted::File { file, missing } => {
-            let file = file.display();
-            progress.note(&format!(
-                "Wrote {file}: sign it with `mpkg registry sign {file} --key NAME`, then put it in \
-                 place with `mpkg registry apply {} {file}`",
-                options.folder.display()
-            ));
-            let json = json!({
-                "draft": file.to_string(),
-                "missing": super::missing_json(&missing),
-            });
-            Ok(Outcome::done(super::missing_lines(&missing), json))
+            Ok(super::drafted(&file, &options.folder, &missing, context))
         }
     }
 }
