@@ -14,6 +14,9 @@ pub const PROVENANCE_V1: &str = "https://slsa.dev/provenance/v1";
 /// The predicate of a source package.
 pub const RELEASE_V01: &str = "https://in-toto.io/attestation/release/v0.1";
 
+/// The predicate of a rebuild's verdict.
+pub const REBUILD_V1: &str = "urn:mpkg:rebuild:1";
+
 /// A statement about a package.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Statement {
@@ -53,6 +56,8 @@ pub enum Predicate {
     Release(Release),
     /// SLSA Provenance: this was built so.
     Provenance(Provenance),
+    /// How a rebuild compares with it (spec/attestation.md).
+    Rebuild(Value),
 }
 
 /// SLSA Provenance v1, as far as mpkg writes it.
@@ -160,6 +165,7 @@ impl Predicate {
         match self {
             Self::Release(_) => RELEASE_V01,
             Self::Provenance(_) => PROVENANCE_V1,
+            Self::Rebuild(_) => REBUILD_V1,
         }
     }
 
@@ -167,6 +173,7 @@ impl Predicate {
         match self {
             Self::Release(release) => json!({ "purl": package_url(release) }),
             Self::Provenance(provenance) => provenance.to_json(),
+            Self::Rebuild(facts) => facts.clone(),
         }
     }
 }

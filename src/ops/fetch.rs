@@ -2,11 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::build::{
-    BuildError, BuildOptions, BuildSource, Keep, LockUse, Prepared, Setting, TestRun, ready,
-};
+use super::build::{BuildError, BuildOptions, BuildSource, Prepared, Setting, TestRun, ready};
 use crate::build::data::{Checked, Depth, FetchedData, Fetcher, Planned, Result};
-use crate::build::steps::Reuse;
 use crate::build::tree::SourceTree;
 use crate::net::Client;
 use crate::package::manifest::EnvironmentSection;
@@ -52,16 +49,9 @@ pub fn software(
         return Ok(None);
     }
     let options = BuildOptions {
-        source: BuildSource::Tree(tree.root().to_owned()),
-        out: None,
-        reuse: Reuse::Cached,
-        keep: Keep::Log,
-        shell: None,
-        only: Vec::new(),
         with,
-        lock: LockUse::Update,
         tests: TestRun::Skip,
-        dry_run: false,
+        ..BuildOptions::of(BuildSource::Tree(tree.root().to_owned()))
     };
     ready(&options, setting).map(Some)
 }

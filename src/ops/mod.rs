@@ -13,6 +13,7 @@ pub mod local;
 pub mod pack;
 mod provenance;
 pub mod publish;
+pub mod rebuild;
 pub mod registry;
 pub mod reinstall;
 pub mod released;

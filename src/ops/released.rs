@@ -1,14 +1,22 @@
 //! A binary package that somebody names: by its file, or as a release in a registry.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::build::Setting;
 use super::catalogue::{self, Catalogue, open};
 use super::install;
 use crate::archive::Package;
+use crate::build::record::BuildRecord;
 use crate::explain::Explain;
+use crate::fs::{Error as FileError, create_folder, read_to_string};
 use crate::package::{PackageType, PackageVersion, VariantName};
+use crate::registry::AttachmentRole;
+use crate::reproduce::Side;
 use crate::resolve::Wish;
+
+/// The longest build record that is read, in bytes.
+const LONGEST_RECORD: u64 = 256 << 20;
 
 /// How a package is named.
 #[derive(Debug, Clone)]
@@ -52,22 +60,44 @@ impl Explain for Error {
     }
 }
 
+/// A package that was named.
+#[derive(Debug)]
+pub struct Released {
+    /// The package.
+    pub package: Package,
+    /// The record of its build, where one is beside it.
+    pub record: Option<BuildRecord>,
+}
+
 /// Opens what `operand` names; of releases the newest that answers, in the default variant where
 /// none is named, its signatures checked.
 ///
 /// # Errors
 /// See [`Error`].
-pub fn released(operand: &Operand, setting: &Setting<'_>) -> Result<Package, Error> {
-    match operand {
-        Operand::File(path) => Ok(open(path)?),
-        Operand::Release(wish) => published(wish, setting),
-    }
+pub fn released(operand: &Operand, setting: &Setting<'_>) -> Result<Released, Error> {
+    let (package, record) = match operand {
+        Operand::File(path) => {
+            let package = open(path)?;
+            let index = package.index();
+            let name = format!("{}-{}.build.json", index.name, index.version);
+            let record = read_to_string(&path.with_file_name(name), LONGEST_RECORD).ok();
+            (package, record.map(String::into_bytes))
+        }
+        Operand::Release(wish) => published(wish, setting)?,
+    };
+    let digest = package.package_digest();
+    let is_of_it =
+        |record: &BuildRecord| record.outputs.iter().any(|output| output.package_digest == digest);
+    let record = record.and_then(|text| serde_json::from_slice(&text).ok()).filter(is_of_it);
+    Ok(Released { package, record })
 }
 
-fn published(wish: &Wish, setting: &Setting<'_>) -> Result<Package, Error> {
+type Found = (Package, Option<Vec<u8>>);
+
+fn published(wish: &Wish, setting: &Setting<'_>) -> Result<Found, Error> {
     let trust = install::trust(setting.home)?;
     let mut catalogue = Catalogue::open(setting.registries, Vec::new(), trust, setting.client)?;
-    let Some((index, _)) = catalogue.name(&wish.name)? else {
+    let Some((index, registry)) = catalogue.name(&wish.name)? else {
         return Ok(catalogue.no_such_package(&wish.name)?);
     };
     let is_meant = |variant: Option<&VariantName>, default: bool| match &wish.variant {
@@ -82,18 +112,65 @@ fn published(wish: &Wish, setting: &Setting<'_>) -> Result<Package, Error> {
         .filter(|it| is_meant(it.variant.as_ref(), it.default_variant))
         .max_by(|one, other| one.version.cmp(&other.version));
     let Some(best) = best else {
-        let mut exists: Vec<(PackageVersion, Option<VariantName>)> =
-            offered.map(|it| (it.version.clone(), it.variant.clone())).collect();
-        exists.sort();
-        let words = |(version, variant): (PackageVersion, Option<VariantName>)| match variant {
-            Some(variant) => format!("{version}:{variant}"),
-            None => version.to_string(),
-        };
-        let exists = exists.into_iter().map(words).collect();
-        return Err(Error::NoRelease { wish: wish.to_string(), exists });
+        let exists = offered.map(|it| (it.version.clone(), it.variant.clone())).collect();
+        return Err(no_release(wish, exists));
     };
     let digest = best.package;
+    // A record is no more than told: what it says is never relied on.
+    let is_record = |role: &AttachmentRole| *role == AttachmentRole::BuildRecord;
+    let record = best.attachments.iter().find(|it| is_record(&it.role));
+    let record = record.and_then(|record| registry.attachment(digest, record).ok());
     catalogue.seek(&wish.name, digest)?;
     catalogue.vouch(digest)?;
-    Ok(catalogue.fetch(digest, setting.progress)?)
+    Ok((catalogue.fetch(digest, setting.progress)?, record))
+}
+
+fn no_release(wish: &Wish, mut exists: Vec<(PackageVersion, Option<VariantName>)>) -> Error {
+    exists.sort();
+    let words = |(version, variant): (PackageVersion, Option<VariantName>)| match variant {
+        Some(variant) => format!("{version}:{variant}"),
+        None => version.to_string(),
+    };
+    let exists = exists.into_iter().map(words).collect();
+    Error::NoRelease { wish: wish.to_string(), exists }
+}
+
+/// A package that lies unpacked in a folder of its own, which goes with it.
+#[derive(Debug)]
+pub struct Unpacked {
+    package: Package,
+    folder: tempfile::TempDir,
+}
+
+impl Unpacked {
+    /// Unpacks `package` into the cache, every file of it checked.
+    ///
+    /// # Errors
+    /// When it is not sound, or nothing can be written.
+    pub fn of(package: Package, setting: &Setting<'_>) -> Result<Self, Error> {
+        let shelf = setting.home.cache().join("comparisons");
+        create_folder(&shelf).map_err(catalogue::Error::from)?;
+        let folder = tempfile::Builder::new()
+            .prefix(".staging-")
+            .tempdir_in(&shelf)
+            .map_err(FileError::at("create a folder in", &shelf))
+            .map_err(catalogue::Error::from)?;
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        package.extract(folder.path(), threads, setting.progress).map_err(|source| {
+            catalogue::Error::Package { path: package.path().to_owned(), source }
+        })?;
+        Ok(Self { package, folder })
+    }
+
+    /// The package.
+    #[must_use]
+    pub fn package(&self) -> &Package {
+        &self.package
+    }
+
+    /// Its files.
+    #[must_use]
+    pub fn side(&self) -> Side<'_> {
+        Side { folder: self.folder.path(), index: self.package.index() }
+    }
 }

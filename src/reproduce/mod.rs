@@ -10,7 +10,7 @@ mod tensors;
 mod verdict;
 mod weights;
 
-pub use contents::{Comparison, FileFacts, Side, compare_contents};
+pub use contents::{Comparison, FileFacts, Found, Side, compare_contents};
 pub use error::{Error, Result};
 pub use tensors::{TensorFacts, Unlike, WeightsFacts};
 pub use verdict::{Tolerance, Verdict};

@@ -24,6 +24,7 @@ mod operator;
 mod operator_serve;
 mod packing;
 mod readme;
+mod rebuild;
 mod registries;
 mod registry;
 mod sandbox;

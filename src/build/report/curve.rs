@@ -13,19 +13,72 @@ const TOP: f64 = 16.0;
 const BOTTOM: f64 = 40.0;
 const TICKS: u32 = 4;
 
+/// A line of a plot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series<'a> {
+    /// What the line is of; empty where it is the only one.
+    pub label: &'a str,
+    /// Its points: how far, and the value.
+    pub points: &'a [(f64, f64)],
+}
+
 /// Draws `points` (how far, value) of the metric `name`; nothing where there are fewer than two.
 pub(super) fn draw(name: &str, points: &[(f64, f64)]) -> String {
-    let points: Vec<(f64, f64)> =
-        points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
-    let [first, .., last] = points.as_slice() else { return String::new() };
-    let across = Axis::over(points.iter().map(|point| point.0), LEFT, WIDTH - RIGHT);
-    let up = Axis::over(points.iter().map(|point| point.1), HEIGHT - BOTTOM, TOP);
+    draw_together(name, &[Series { label: "", points }])
+}
+
+/// Draws the lines of one metric over the same axes; those of fewer than two points are left out.
+#[must_use]
+pub fn draw_together(name: &str, series: &[Series<'_>]) -> String {
+    let lines: Vec<(&str, Vec<(f64, f64)>)> = series
+        .iter()
+        .map(|line| {
+            let points = line.points.iter().copied();
+            (line.label, points.filter(|(x, y)| x.is_finite() && y.is_finite()).collect())
+        })
+        .filter(|(_, points): &(&str, Vec<(f64, f64)>)| points.len() > 1)
+        .collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    let all = || lines.iter().flat_map(|(_, points)| points.iter());
+    let across = Axis::over(all().map(|point| point.0), LEFT, WIDTH - RIGHT);
+    let up = Axis::over(all().map(|point| point.1), HEIGHT - BOTTOM, TOP);
     let label = escape(name);
+    let captions: Vec<String> =
+        lines.iter().map(|(line, points)| caption(&label, line, points)).collect();
+    let caption = captions.join("; ");
     let mut svg = format!(
-        "<figure><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{label}: from {} to {}\">\n",
-        short(first.1),
-        short(last.1)
+        "<figure><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{caption}\">\n"
     );
+    grid(&mut svg, &across, &up);
+    for (number, (_, points)) in lines.iter().enumerate() {
+        let path: Vec<String> = points
+            .iter()
+            .map(|(x, y)| format!("{:.1},{:.1}", across.place(*x), up.place(*y)))
+            .collect();
+        let class = if number == 0 { "" } else { " class=\"other\"" };
+        let _ = writeln!(svg, "<polyline{class} points=\"{}\"/>", path.join(" "));
+    }
+    let _ = writeln!(
+        svg,
+        "<text class=\"axis\" x=\"{}\" y=\"{}\" text-anchor=\"end\">step</text></svg>",
+        WIDTH - RIGHT,
+        HEIGHT - 4.0
+    );
+    let _ = writeln!(svg, "<figcaption>{caption}</figcaption></figure>");
+    svg
+}
+
+/// What a line begins and ends with.
+fn caption(name: &str, line: &str, points: &[(f64, f64)]) -> String {
+    let ends = points.first().zip(points.last());
+    let (first, last) = ends.map_or((0.0, 0.0), |(first, last)| (first.1, last.1));
+    let line = if line.is_empty() { String::new() } else { format!(", {}", escape(line)) };
+    format!("{name}{line}: {} → {}", short(first), short(last))
+}
+
+fn grid(svg: &mut String, across: &Axis, up: &Axis) {
     for tick in up.ticks() {
         let y = up.place(tick);
         let _ = writeln!(
@@ -46,24 +99,6 @@ pub(super) fn draw(name: &str, points: &[(f64, f64)]) -> String {
             short(tick)
         );
     }
-    let path: Vec<String> = points
-        .iter()
-        .map(|(x, y)| format!("{:.1},{:.1}", across.place(*x), up.place(*y)))
-        .collect();
-    let _ = writeln!(svg, "<polyline points=\"{}\"/>", path.join(" "));
-    let _ = writeln!(
-        svg,
-        "<text class=\"axis\" x=\"{}\" y=\"{}\" text-anchor=\"end\">step</text></svg>",
-        WIDTH - RIGHT,
-        HEIGHT - 4.0
-    );
-    let _ = writeln!(
-        svg,
-        "<figcaption>{label}: {} → {}</figcaption></figure>",
-        short(first.1),
-        short(last.1)
-    );
-    svg
 }
 
 /// A range of numbers laid over a range of the picture.
@@ -108,6 +143,19 @@ mod tests {
         assert!(svg.contains("<polyline points=\"64.0,16.0 384.0,118.0 704.0,220.0\"/>"), "{svg}");
         assert!(svg.contains("loss&lt;: 4 → 2"), "{svg}");
         assert!(!svg.contains("loss<"));
+    }
+
+    #[test]
+    fn two_curves_share_their_axes() {
+        let (one, two) = ([(0.0, 4.0), (10.0, 2.0)], [(0.0, 4.0), (10.0, 0.0)]);
+        let series = |label, points| Series { label, points };
+        let svg = draw_together("loss", &[series("first", &one), series("second", &two)]);
+        assert!(svg.contains("<polyline points=\"64.0,16.0 704.0,118.0\"/>"), "{svg}");
+        assert!(
+            svg.contains("<polyline class=\"other\" points=\"64.0,16.0 704.0,220.0\"/>"),
+            "{svg}"
+        );
+        assert!(svg.contains("loss, first: 4 → 2; loss, second: 4 → 0"), "{svg}");
     }
 
     #[test]

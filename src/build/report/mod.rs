@@ -1,8 +1,12 @@
 //! The build report: a build record as one page for people, with nothing fetched from elsewhere.
 
 mod curve;
+mod table;
 
 use std::fmt::Write as _;
+
+pub use curve::{Series, draw_together};
+pub use table::Table;
 
 use super::metrics::short;
 use super::record::{BuildRecord, EnvironmentRecord, StepRecord};
@@ -28,13 +32,19 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
+/// A page begins: its head, with `title` and what every report looks like.
+#[must_use]
+pub fn begin(title: &str) -> String {
+    let title = escape(title);
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n"
+    )
+}
+
 /// The page of `record`.
 #[must_use]
 pub fn page(record: &BuildRecord) -> String {
-    let title = escape(&format!("{} {}", record.name, record.version));
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>{title}: build report</title>\n<style>\n{STYLE}</style>\n"
-    );
+    let mut page = begin(&format!("{} {}: build report", record.name, record.version));
     heading(&mut page, record);
     taints(&mut page, record);
     outputs(&mut page, record);
@@ -83,39 +93,6 @@ fn taints(page: &mut String, record: &BuildRecord) {
         let _ = write!(page, "<li>{}</li>", escape(taint));
     }
     page.push_str("</ul></div>\n");
-}
-
-/// A table with a heading for each column; a heading that ends in `#` is of numbers.
-struct Table<'a> {
-    page: &'a mut String,
-    numbers: Vec<bool>,
-}
-
-impl<'a> Table<'a> {
-    fn new(page: &'a mut String, title: &str, headings: &[&str]) -> Self {
-        let _ = write!(page, "<h2>{}</h2>\n<div class=\"scroll\"><table><tr>", escape(title));
-        let numbers: Vec<bool> = headings.iter().map(|heading| heading.ends_with('#')).collect();
-        for (heading, number) in headings.iter().zip(&numbers) {
-            let class = if *number { " class=\"n\"" } else { "" };
-            let _ = write!(page, "<th{class}>{}</th>", escape(heading.trim_end_matches('#')));
-        }
-        page.push_str("</tr>\n");
-        Self { page, numbers }
-    }
-
-    /// Adds a row of cells that are HTML already.
-    fn row(&mut self, cells: &[String]) {
-        self.page.push_str("<tr>");
-        for (cell, number) in cells.iter().zip(&self.numbers) {
-            let class = if *number { " class=\"n\"" } else { "" };
-            let _ = write!(self.page, "<td{class}>{cell}</td>");
-        }
-        self.page.push_str("</tr>\n");
-    }
-
-    fn end(self) {
-        self.page.push_str("</table></div>\n");
-    }
 }
 
 fn outputs(page: &mut String, record: &BuildRecord) {
@@ -276,7 +253,9 @@ fn machine(page: &mut String, record: &BuildRecord) {
     table.end();
 }
 
-fn digest(digest: &Digest) -> String {
+/// A digest as HTML.
+#[must_use]
+pub fn digest(digest: &Digest) -> String {
     format!("<code title=\"{digest}\">{digest}</code>")
 }
 

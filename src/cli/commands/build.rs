@@ -89,7 +89,6 @@ pub(super) fn this_program() -> PathBuf {
 
 pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
     let options = BuildOptions {
-        source: source(&arguments.source)?,
         out: arguments.out,
         reuse: match (arguments.resume, arguments.fresh) {
             (true, _) => Reuse::Resume,
@@ -103,6 +102,7 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
         lock: if arguments.locked { LockUse::Locked } else { LockUse::Update },
         tests: if arguments.no_test { TestRun::Skip } else { TestRun::Run },
         dry_run: arguments.dry_run,
+        ..BuildOptions::of(source(&arguments.source)?)
     };
     if arguments.sandbox == SandboxLevel::None {
         context.progress().warn(

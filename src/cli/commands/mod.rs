@@ -16,6 +16,7 @@ mod man;
 mod pack;
 mod path;
 mod publish;
+mod rebuild;
 mod registry;
 mod reinstall;
 mod remove;
@@ -43,6 +44,8 @@ pub(super) enum Command {
     Build(build::Arguments),
     /// Runs the tests of a source tree on what was built
     Test(test::Arguments),
+    /// Builds a package again from its source, and says how alike the two are
+    Rebuild(rebuild::Arguments),
     /// Compares two packages, or two files of weights
     Diff(diff::Arguments),
     /// Packs a source tree into a source package, without building it
@@ -96,6 +99,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Outcome, Failur
         Command::Fetch(arguments) => fetch::run(arguments, context),
         Command::Build(arguments) => build::run(arguments, context),
         Command::Test(arguments) => test::run(arguments, context),
+        Command::Rebuild(arguments) => rebuild::run(arguments, context),
         Command::Diff(arguments) => diff::run(&arguments, context),
         Command::Pack(arguments) => pack::run(arguments, context),
         Command::Key(arguments) => key::run(arguments, context),

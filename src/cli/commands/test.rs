@@ -9,9 +9,8 @@ use super::{Context, Failure, Outcome};
 use crate::build::local::Local;
 use crate::build::record::TestRecord;
 use crate::build::sandbox::SandboxLevel;
-use crate::build::steps::Reuse;
 use crate::cli::outcome::Answer;
-use crate::ops::build::{BuildOptions, BuildSource, Keep, LockUse, Setting, TestRun};
+use crate::ops::build::{BuildOptions, BuildSource, Setting};
 use crate::ops::test::test;
 
 /// Flags of `mpkg test`.
@@ -34,18 +33,8 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
     let beside = packages.first().and_then(|file| file.parent()).map(Path::to_owned);
     let tree = trees.into_iter().next().or(beside).unwrap_or_default();
     let tree = if tree.as_os_str().is_empty() { PathBuf::from(".") } else { tree };
-    let options = BuildOptions {
-        source: BuildSource::Tree(tree),
-        out: None,
-        reuse: Reuse::Cached,
-        keep: Keep::Log,
-        shell: None,
-        only: Vec::new(),
-        with: arguments.with,
-        lock: LockUse::Update,
-        tests: TestRun::Run,
-        dry_run: false,
-    };
+    let options =
+        BuildOptions { with: arguments.with, ..BuildOptions::of(BuildSource::Tree(tree)) };
     let executor = Local::new(arguments.sandbox, this_program())?;
     let client = context.client();
     let registries = context.registries()?;

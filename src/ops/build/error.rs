@@ -86,6 +86,14 @@ pub enum BuildError {
         /// The other.
         other: PathBuf,
     },
+    /// A build that repeats another has other inputs.
+    #[error("{} does not give the inputs that are recorded: {} differ", tree.display(), keys.join(", "))]
+    OtherInputs {
+        /// The tree.
+        tree: PathBuf,
+        /// The keys of `.mpkg/inputs.json` that differ.
+        keys: Vec<String>,
+    },
     /// A package of another tree.
     #[error("{} is {found}, and the tree makes {expected}", path.display())]
     OtherPackage {
@@ -153,6 +161,7 @@ impl Explain for BuildError {
             Self::Lock { .. } => "lock-file",
             Self::Locked { .. } => "locked",
             Self::Ambiguous { .. } => "ambiguous",
+            Self::OtherInputs { .. } => "other-inputs",
             Self::OtherPackage { .. } => "other-package",
             Self::NothingBuilt { .. } => "nothing-built",
             _ => "no-such-package",

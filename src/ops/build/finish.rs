@@ -9,7 +9,6 @@ use crate::archive::{self, WriteOptions};
 use crate::build::checks::{Checks, demand};
 use crate::build::dist::Dist;
 use crate::build::executor::Executor;
-use crate::build::inputs::inputs_json;
 use crate::build::log::BuildLog;
 use crate::build::machine::Machine;
 use crate::build::packing::{Packing, Shelf};
@@ -64,7 +63,9 @@ impl Ending<'_> {
         let began = Instant::now();
         let tests = self.test(&outputs, &dist, log)?;
         let test_seconds = began.elapsed().as_secs_f64();
-        demand(&tests)?;
+        if self.options.tests == TestRun::Run {
+            demand(&tests)?;
+        }
         let seconds = Seconds {
             prepare: self.prepare_seconds,
             steps: self.ran_seconds(),
@@ -116,13 +117,7 @@ impl Ending<'_> {
     ) -> Result<Vec<OutputRecord>, BuildError> {
         let prepared = self.prepared;
         let tree = &prepared.opened.tree;
-        let inputs = inputs_json(
-            tree.manifest(),
-            source.package_digest,
-            &prepared.data,
-            &prepared.dependencies,
-            prepared.surroundings.environment.lock_digest,
-        )?;
+        let inputs = prepared.inputs(source.package_digest)?;
         let packing = Packing {
             manifest: tree.manifest(),
             manifest_text: tree.manifest_text().as_bytes(),

@@ -11,7 +11,7 @@ mod source;
 pub use dependencies::{Dependencies, Pinned, Place};
 pub use error::BuildError;
 pub use finish::Built;
-pub use options::{BuildOptions, BuildSource, Keep, LockUse, Setting, TestRun};
+pub use options::{BuildOptions, BuildSource, Keep, LockUse, Setting, StepShelf, TestRun};
 pub use plan::{Plan, PlannedData, PlannedPackage, PlannedStep, PlannedTest};
 pub use prepare::{Prepared, prepare};
 pub use source::{Opened, Origin};
@@ -56,9 +56,15 @@ pub fn build(
     }
     plan.say(setting.progress);
     let prepared = prepare(opened, &dependencies, setting)?;
+    if let Some(expected) = &options.inputs {
+        prepared.demand_inputs(expected)?;
+    }
     let Prepared { opened, .. } = &prepared;
     let work = &opened.work;
-    let cache = StepCache::at(setting.home.cache().join("steps"));
+    let cache = StepCache::at(match &options.shelf {
+        StepShelf::Home => setting.home.cache().join("steps"),
+        StepShelf::Apart(folder) => folder.clone(),
+    });
     let manifest = options.limit(opened.tree.manifest())?;
     let views = Views::of(&manifest, &prepared.index.files, opened.tree.root())?;
     if options.shell.is_none() {

@@ -38,6 +38,10 @@ pub struct BuildOptions {
     pub tests: TestRun,
     /// Whether only the plan is wanted.
     pub dry_run: bool,
+    /// Where the outputs of the steps are kept.
+    pub shelf: StepShelf,
+    /// What `.mpkg/inputs.json` must hold, where the build repeats another.
+    pub inputs: Option<Vec<u8>>,
 }
 
 /// What is built.
@@ -69,11 +73,22 @@ pub enum LockUse {
     Locked,
 }
 
+/// Where the outputs of the steps are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepShelf {
+    /// In the step cache of the home folder, for later builds.
+    Home,
+    /// In a folder of this build's own.
+    Apart(PathBuf),
+}
+
 /// Whether the tests run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TestRun {
     /// They run, and fail the build.
     Run,
+    /// They run, and are recorded whatever they find.
+    Record,
     /// They are left out, which taints the record.
     Skip,
 }
@@ -95,6 +110,25 @@ pub struct Setting<'a> {
 }
 
 impl BuildOptions {
+    /// A build of `source` with nothing out of the ordinary.
+    #[must_use]
+    pub fn of(source: BuildSource) -> Self {
+        Self {
+            source,
+            out: None,
+            reuse: Reuse::Cached,
+            keep: Keep::Log,
+            shell: None,
+            only: Vec::new(),
+            with: Vec::new(),
+            lock: LockUse::Update,
+            tests: TestRun::Run,
+            dry_run: false,
+            shelf: StepShelf::Home,
+            inputs: None,
+        }
+    }
+
     /// `manifest` with only the variants that are asked for and the steps that lead to them.
     ///
     /// # Errors

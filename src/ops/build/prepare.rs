@@ -1,16 +1,22 @@
 //! Fetches and lays out everything that steps and tests read; after this no network is needed.
 
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
 use super::source::{Opened, Origin};
 use super::{BuildError, Dependencies, Setting};
+use crate::archive::package_digest;
 use crate::build::data::{FetchedData, Fetcher, shown};
 use crate::build::environment;
+use crate::build::inputs::inputs_json;
 use crate::build::record::{DataRecord, DependencyRecord};
 use crate::build::source::source_index;
 use crate::build::surroundings::{Material, Materials, Surroundings};
 use crate::fs::{Error as FileError, write_atomically};
 use crate::net::Network;
 use crate::package::manifest::{DataReference, DataSource, Unpack};
-use crate::package::{LOCK_NAME, PackageIndex};
+use crate::package::{Digest, LOCK_NAME, PackageIndex};
 
 /// A tree with all that its steps need.
 #[derive(Debug)]
@@ -27,6 +33,36 @@ pub struct Prepared {
     pub data: Vec<DataRecord>,
     /// What the record says of the dependencies.
     pub dependencies: Vec<DependencyRecord>,
+}
+
+impl Prepared {
+    /// The bytes of `.mpkg/inputs.json`, where the source package has the digest `source`.
+    pub(super) fn inputs(&self, source: Digest) -> Result<Vec<u8>, BuildError> {
+        Ok(inputs_json(
+            self.opened.tree.manifest(),
+            source,
+            &self.data,
+            &self.dependencies,
+            self.surroundings.environment.lock_digest,
+        )?)
+    }
+
+    /// Makes sure that a build from here has the inputs that are `expected`.
+    pub(super) fn demand_inputs(&self, expected: &[u8]) -> Result<(), BuildError> {
+        let found = self.inputs(package_digest(&self.index)?)?;
+        if found == expected {
+            return Ok(());
+        }
+        let read = |bytes: &[u8]| -> Map<String, Value> {
+            serde_json::from_slice(bytes).unwrap_or_default()
+        };
+        let (expected, found) = (read(expected), read(&found));
+        let keys: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+        let differs = |key: &&String| expected.get(*key) != found.get(*key);
+        let keys = keys.into_iter().filter(differs).cloned().collect();
+        let tree = self.opened.tree.root().to_owned();
+        Err(BuildError::OtherInputs { tree, keys })
+    }
 }
 
 /// Writes the lock file, hashes the tree, fetches and unpacks everything.

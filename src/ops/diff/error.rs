@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::explain::Explain;
 use crate::ops::released;
-use crate::{archive, fs, reproduce};
+use crate::reproduce;
 
 /// A comparison that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -12,12 +12,6 @@ pub enum Error {
     /// A package cannot be had.
     #[error(transparent)]
     Released(#[from] released::Error),
-    /// A package is not sound.
-    #[error(transparent)]
-    Archive(#[from] archive::Error),
-    /// A file cannot be read or written.
-    #[error(transparent)]
-    File(#[from] fs::Error),
     /// Files of weights cannot be compared.
     #[error(transparent)]
     Compare(#[from] reproduce::Error),
@@ -41,8 +35,6 @@ impl Explain for Error {
     fn kind(&self) -> &'static str {
         match self {
             Self::Released(error) => error.kind(),
-            Self::Archive(error) => error.kind(),
-            Self::File(error) => error.kind(),
             Self::Compare(error) => error.kind(),
             Self::NoPair { .. } | Self::Kinds { .. } => "no-pair",
         }
@@ -51,8 +43,6 @@ impl Explain for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Released(error) => error.hint(),
-            Self::Archive(error) => error.hint(),
-            Self::File(error) => error.hint(),
             Self::Compare(error) => error.hint(),
             Self::NoPair { .. } | Self::Kinds { .. } => Some(
                 "name two packages of one kind, both source or both binary, or two files of weights"

@@ -2,16 +2,13 @@
 
 mod error;
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use super::build::Setting;
-use super::released::{Operand, released};
-use crate::archive::Package;
-use crate::fs::{Error as FileError, create_folder};
+use super::released::{Operand, Unpacked, released};
 use crate::package::{Digest, Release};
 use crate::reproduce::{
-    Comparison, Side, Tolerance, Verdict, Weights, WeightsFacts, compare_contents, compare_weights,
+    Comparison, Tolerance, Verdict, Weights, WeightsFacts, compare_contents, compare_weights,
 };
 
 pub use error::Error;
@@ -61,36 +58,6 @@ impl Difference {
     }
 }
 
-/// A package that lies unpacked in a folder of its own.
-pub(super) struct Unpacked {
-    pub(super) package: Package,
-    folder: tempfile::TempDir,
-}
-
-impl Unpacked {
-    /// Unpacks `package` into the cache, every file of it checked.
-    pub(super) fn of(package: Package, setting: &Setting<'_>) -> Result<Self, Error> {
-        let shelf = setting.home.cache().join("comparisons");
-        create_folder(&shelf)?;
-        let folder = tempfile::Builder::new()
-            .prefix(".staging-")
-            .tempdir_in(&shelf)
-            .map_err(FileError::at("create a folder in", &shelf))?;
-        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        package.extract(folder.path(), threads, setting.progress)?;
-        Ok(Self { package, folder })
-    }
-
-    /// Its files.
-    pub(super) fn side(&self) -> Side<'_> {
-        Side { folder: self.folder.path(), index: self.package.index() }
-    }
-
-    fn named(&self) -> Named {
-        Named { release: self.package.index().release(), digest: self.package.package_digest() }
-    }
-}
-
 /// Compares what `first` and `second` name.
 ///
 /// # Errors
@@ -102,8 +69,8 @@ pub fn diff(first: &Operand, second: &Operand, setting: &Setting<'_>) -> Result<
     if let Some(path) = weights(first).or_else(|| weights(second)) {
         return Err(Error::NoPair { path: path.to_owned() });
     }
-    let first = released(first, setting)?;
-    let second = released(second, setting)?;
+    let first = released(first, setting)?.package;
+    let second = released(second, setting)?.package;
     let (one, other) = (first.index(), second.index());
     if (one.package_type, one.kind) != (other.package_type, other.kind) {
         return Err(Error::Kinds {
@@ -114,8 +81,13 @@ pub fn diff(first: &Operand, second: &Operand, setting: &Setting<'_>) -> Result<
     let (first, second) = (Unpacked::of(first, setting)?, Unpacked::of(second, setting)?);
     let contents =
         compare_contents(first.side(), second.side(), &Tolerance::default(), setting.progress)?;
-    let (first, second) = (first.named(), second.named());
+    let (first, second) = (named(&first), named(&second));
     Ok(Difference::Packages(Box::new(PackageDifference { first, second, contents })))
+}
+
+fn named(unpacked: &Unpacked) -> Named {
+    let package = unpacked.package();
+    Named { release: package.index().release(), digest: package.package_digest() }
 }
 
 /// The path of what is a file of weights by its name.

@@ -1,0 +1,129 @@
+//! `mpkg rebuild`: builds a package again from its source, and compares.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::build::{level, this_program};
+use super::diff::operand;
+use super::{Context, Failure, Outcome};
+use crate::build::local::Local;
+use crate::build::record::TestRecord;
+use crate::build::sandbox::SandboxLevel;
+use crate::cli::comparison::lines;
+use crate::cli::outcome::Answer;
+use crate::cli::passphrase::PassphraseArguments;
+use crate::crypto::statement::LOCAL_BUILDER;
+use crate::crypto::{KeyName, SigningKey};
+use crate::ops::build::Setting;
+use crate::ops::key;
+use crate::ops::rebuild::{AttestOptions, Attested, RebuildOptions, Rebuilt, attest, rebuild};
+use crate::reproduce::Verdict;
+
+/// Flags of `mpkg rebuild`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "The verdict is the strongest that holds: identical, equal-tensors, \
+within-tolerance, equal-behaviour or different. The exit code is 1 for `different`.")]
+pub(in crate::cli) struct Arguments {
+    /// A binary package: a release in a registry, or a file
+    #[arg(value_name = "NAME[@REQ][:VARIANT]|FILE")]
+    package: String,
+    /// The file of its source package [default: the one beside it, or a registry's]
+    #[arg(long, value_name = "FILE")]
+    source: Option<PathBuf>,
+    /// Take dependencies from this package file, folder or source tree; may be given several times
+    #[arg(long, value_name = "FILE|DIR")]
+    with: Vec<PathBuf>,
+    /// Where the rebuilt package, the record and the report go
+    #[arg(long, value_name = "DIR", default_value = "rebuilt")]
+    out: PathBuf,
+    /// The sandbox: full, landlock, seccomp or none
+    #[arg(long, value_name = "LEVEL", default_value = "full", value_parser = level)]
+    sandbox: SandboxLevel,
+    /// Sign the verdict with this key
+    #[arg(long, value_name = "KEY")]
+    attest: Option<KeyName>,
+    /// The address that says who rebuilt the package, put into the statements
+    #[arg(long, value_name = "URI", default_value = LOCAL_BUILDER, requires = "attest")]
+    builder: url::Url,
+    #[command(flatten)]
+    passphrase: PassphraseArguments,
+}
+
+pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
+    let options = RebuildOptions {
+        package: operand(&arguments.package)?,
+        source: arguments.source,
+        with: arguments.with,
+        out: arguments.out,
+    };
+    // The key is opened first: nobody wants to be asked for it after hours.
+    let key = arguments.attest.map(|name| signing_key(&name, &arguments.passphrase, context));
+    let key = key.transpose()?;
+    let executor = Local::new(arguments.sandbox, this_program())?;
+    let client = context.client();
+    let registries = context.registries()?;
+    let setting = Setting {
+        home: &context.home,
+        client: &client,
+        registries: &registries,
+        search_path: &Context::search_path(),
+        progress: context.progress(),
+        now: &jiff::Timestamp::now,
+    };
+    let rebuilt = rebuild(&options, &setting, &executor)?;
+    let attested = match &key {
+        Some(key) => {
+            let options = AttestOptions { key, builder: arguments.builder.as_str() };
+            Some(attest(&rebuilt, &options, context.progress())?)
+        }
+        None => None,
+    };
+    let outcome =
+        Outcome::done(text(&rebuilt, attested.as_ref()), document(&rebuilt, attested.as_ref()));
+    let different = rebuilt.comparison.verdict == Verdict::Different;
+    Ok(outcome.answering(if different { Answer::No } else { Answer::Yes }))
+}
+
+fn signing_key(
+    name: &KeyName,
+    source: &PassphraseArguments,
+    context: &Context,
+) -> Result<SigningKey, Failure> {
+    let ring = key::own(&context.home);
+    let stored = ring.find(name)?;
+    let passphrase =
+        if stored.encrypted { source.existing(&stored.name.to_string())? } else { None };
+    Ok(ring.open(&stored, passphrase.as_ref())?)
+}
+
+fn text(rebuilt: &Rebuilt, attested: Option<&Attested>) -> String {
+    let mut text = vec![format!("{}: {}", rebuilt.release, rebuilt.comparison.verdict)];
+    text.extend(lines(&rebuilt.comparison));
+    text.extend(rebuilt.tests.iter().map(TestRecord::in_words));
+    let level = &rebuilt.promise.level;
+    text.push(match rebuilt.keeps_promise() {
+        true => format!("Promised: {level} reproducibility, which was found"),
+        false => format!("Promised: {level} reproducibility, which was not found"),
+    });
+    if !rebuilt.record.tainted.is_empty() {
+        text.push(format!("Tainted: {}", rebuilt.record.tainted.join("; ")));
+    }
+    text.push(format!("Report: {}", rebuilt.report.display()));
+    if let Some(Attested { verdict, provenance }) = attested {
+        text.push(format!("Signed: {}", verdict.display()));
+        text.push(format!("Signed: {}", provenance.display()));
+    }
+    text.join("\n")
+}
+
+fn document(rebuilt: &Rebuilt, attested: Option<&Attested>) -> Value {
+    let mut document = rebuilt.document();
+    document["path"] = rebuilt.rebuilt_file.display().to_string().into();
+    document["report"] = rebuilt.report.display().to_string().into();
+    if let Some(Attested { verdict, provenance }) = attested {
+        let paths = [verdict, provenance].map(|path| path.display().to_string());
+        document["attestations"] = paths.as_slice().into();
+    }
+    document
+}
