@@ -22,6 +22,7 @@ pub mod search;
 pub mod sign;
 pub mod sources;
 pub mod test;
+pub mod tuf;
 pub mod verify;
 pub mod verify_installed;
 pub mod why;

@@ -24,6 +24,7 @@ mod rollback;
 mod search;
 mod sign;
 mod test;
+mod tuf;
 mod upgrade;
 mod verify;
 mod verify_installed;
@@ -86,6 +87,9 @@ pub(super) enum Command {
     Rollback(rollback::Arguments),
     /// Removes what no generation needs
     Gc(gc::Arguments),
+    /// Reads a repository of The Update Framework, as its conformance suite asks for
+    #[command(hide = true)]
+    Tuf(tuf::Arguments),
     /// Prints completions for a shell
     Completions(completions::Arguments),
     /// Writes the manual pages
@@ -120,6 +124,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Outcome, Failur
         Command::Generations(arguments) => generations::run(arguments, context),
         Command::Rollback(arguments) => rollback::run(&arguments, context),
         Command::Gc(arguments) => gc::run(&arguments, context),
+        Command::Tuf(arguments) => tuf::run(arguments, context),
         Command::Completions(arguments) => completions::run(arguments, context),
         Command::Man(arguments) => man::run(arguments, context),
     }
