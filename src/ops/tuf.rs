@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::explain::Explain;
 use crate::fs;
 use crate::net::{self, Address};
-use crate::registry::tuf::{self, Clock, NetOrigin, Origin, Reach, Result, Shelf, View};
+use crate::registry::tuf::{self, Clock, NetOrigin, Reach, Result, Shelf, View};
 
 /// Where a repository is, and what is known of it here.
 #[derive(Debug, Clone)]
@@ -76,7 +76,7 @@ pub fn init(root: &Path, metadata: &Path) -> Result<()> {
 pub fn refresh(repository: &Repository, client: &net::Client) -> Result<()> {
     let address = &repository.address;
     let origin = NetOrigin::new(client, address.clone(), address.clone());
-    with_view(repository, &origin, client, |_| Ok(()))
+    with_view(repository, origin, client, |_| Ok(()))
 }
 
 /// Brings the trusted metadata up to date, and fetches targets. One that is there with the right
@@ -90,7 +90,7 @@ pub fn download(
     client: &net::Client,
 ) -> Result<Vec<PathBuf>, Error> {
     let origin = NetOrigin::new(client, repository.address.clone(), download.address.clone());
-    with_view(repository, &origin, client, |view| {
+    with_view(repository, origin, client, |view| {
         let fetched = download.names.iter().map(|name| {
             let file = view.find(name)?.ok_or_else(|| Error::NoTarget(name.clone()))?;
             view.fetch(name, &file, Some(&download.folder))?;
@@ -102,7 +102,7 @@ pub fn download(
 
 fn with_view<T, E: From<tuf::Error>>(
     repository: &Repository,
-    origin: &dyn Origin,
+    origin: NetOrigin<'_>,
     client: &net::Client,
     then: impl FnOnce(&View<'_>) -> Result<T, E>,
 ) -> Result<T, E> {

@@ -1,5 +1,6 @@
 //! What a registry says and why it is believed (spec/registry.md).
 
+mod anchor;
 mod entry;
 mod error;
 pub mod layout;
@@ -10,6 +11,7 @@ mod succession;
 mod trust;
 pub mod tuf;
 
+pub use anchor::{Anchor, FirstRoot, FirstSight};
 pub use entry::{
     Attachment, AttachmentRole, ChunksPlace, INDEX_FORMAT, Marker, NameIndex, Publishers,
     ReleaseEntry, Representation, SearchEntry, SearchList,

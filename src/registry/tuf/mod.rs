@@ -1,4 +1,4 @@
-//! The Update Framework, version 1.0: the signed metadata of a registry.
+//! The Update Framework, version 1.0: the signed metadata of a registry (spec/metadata.md).
 //!
 //! Bytes are verified first and parsed after; what was verified is kept as it came and is never
 //! serialised again. Signatures are counted by the values of keys, never by their ids.

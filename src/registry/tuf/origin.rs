@@ -4,7 +4,7 @@ use super::Result;
 use crate::net::{self, Address};
 
 /// Where metadata and targets are fetched from.
-pub trait Origin: Sync {
+pub trait Origin: Send + Sync {
     /// The bytes of the metadata file `name`, which is one part of a path; nothing where it is
     /// not there. A longer file than `limit` is an error before it is held in memory.
     ///
@@ -17,6 +17,16 @@ pub trait Origin: Sync {
     /// # Errors
     /// Whatever keeps it from being fetched.
     fn target(&self, place: &str, limit: u64) -> Result<Option<Vec<u8>>>;
+}
+
+impl<T: Origin + ?Sized> Origin for &T {
+    fn metadata(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        (**self).metadata(name, limit)
+    }
+
+    fn target(&self, place: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        (**self).target(place, limit)
+    }
 }
 
 /// Addresses that are asked through the one client.

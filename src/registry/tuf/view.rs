@@ -28,8 +28,8 @@ const MOST_ROLES: usize = 32;
 /// What a registry says at one moment, as far as it is believed. Looking something up changes
 /// nothing in it, so many threads may do so.
 pub struct View<'a> {
-    origin: &'a dyn Origin,
-    shelf: &'a Shelf,
+    origin: Box<dyn Origin + 'a>,
+    shelf: Shelf,
     clock: Clock,
     reach: Reach,
     root: Root,
@@ -46,20 +46,21 @@ impl<'a> View<'a> {
     /// [`Error::NoRoot`]; the reason why something is not believed; what keeps something from
     /// being fetched. What was believed until then is kept.
     pub fn refresh(
-        origin: &'a dyn Origin,
-        shelf: &'a Shelf,
+        origin: impl Origin + 'a,
+        shelf: &Shelf,
         clock: Clock,
         reach: Reach,
     ) -> Result<Self> {
         let mut root = trusted_root(shelf)?;
         if reach == Reach::Origin {
-            follow_roots(origin, shelf, &mut root)?;
+            follow_roots(&origin, shelf, &mut root)?;
         }
         clock.demand("root", root.head()).map_err(Error::of("root.json"))?;
-        let walk = Walk { origin, shelf, clock, reach, root: &root };
+        let walk = Walk { origin: &origin, shelf, clock, reach, root: &root };
         let timestamp = walk.timestamp()?;
         let snapshot = walk.snapshot(timestamp.snapshot())?;
         let targets = walk.targets(&snapshot, "targets", None)?;
+        let (origin, shelf) = (Box::new(origin), shelf.clone());
         Ok(Self { origin, shelf, clock, reach, root, timestamp, snapshot, targets })
     }
 
@@ -107,9 +108,8 @@ impl<'a> View<'a> {
     /// # Errors
     /// A role on the way that cannot be had or is not believed.
     pub fn find(&self, path: &str) -> Result<Option<TargetFile>> {
-        let root = &self.root;
-        let Self { origin, shelf, clock, reach, .. } = *self;
-        let walk = Walk { origin, shelf, clock, reach, root };
+        let Self { origin, shelf, root, clock, reach, .. } = self;
+        let walk = Walk { origin: &**origin, shelf, clock: *clock, reach: *reach, root };
         let mut seen: HashSet<String> = HashSet::new();
         let mut asked: Vec<(String, Arc<Targets>)> = Vec::new();
         let mut here = Arc::clone(&self.targets);
