@@ -55,6 +55,9 @@ pub struct BuildRecord {
     pub outputs: Vec<OutputRecord>,
     /// The tests, on each variant.
     pub tests: Vec<TestRecord>,
+    /// How alike two builds in a row were, where they were made: the weakest verdict of all variants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked: Option<String>,
     /// How alike a rebuild is promised to be.
     pub reproducibility: ReproducibilityRecord,
     /// What weakens this record; empty is best.

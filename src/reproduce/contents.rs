@@ -1,6 +1,7 @@
 //! Compares two unpacked packages, file by file, and grades each and the whole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use super::shards;
 use super::tensors::WeightsFacts;
 use super::verdict::{Tolerance, Verdict};
 use super::weights::{Weights, compare_weights, format_of};
+use crate::explain::count;
 use crate::fs::Error as FileError;
 use crate::package::manifest::MANIFEST_NAME;
 use crate::package::{
@@ -70,6 +72,27 @@ pub struct Found {
     pub sha256: Digest,
     /// Its mode.
     pub mode: FileMode,
+}
+
+impl FileFacts {
+    /// What differs, in short, as in `model.safetensors is different (1 of 2 tensors changed, by at
+    /// most 0.5)`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let mut words = format!("{} is {}", self.path, self.verdict);
+        let facts = match (&self.weights, self.first_difference) {
+            (Some(weights), _) => {
+                let all = usize::try_from(weights.tensors).unwrap_or(usize::MAX);
+                let (changed, all) = (weights.tensors_changed, count(all, "tensor", "tensors"));
+                let most = weights.max_abs.map(|most| format!(", by at most {most:e}"));
+                format!("{changed} of {all} changed{}", most.unwrap_or_default())
+            }
+            (None, Some(place)) => format!("from byte {place} on"),
+            (None, None) => return words,
+        };
+        let _ = write!(words, " ({facts})");
+        words
+    }
 }
 
 impl From<&IndexedFile> for Found {

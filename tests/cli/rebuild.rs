@@ -72,12 +72,17 @@ metric = "mean"
 at-most = 0.9
 "#;
 
-/// A tree in the folder `tree`, built into `tree/dist`.
-fn build(world: &World, noise: &str, more: &str) {
+/// A tree in the folder `tree`.
+fn plant(world: &World, noise: &str, more: &str) {
     world.write("tree/mpkg.toml", format!("{MANIFEST}{more}"));
     world.write("tree/train.py", TRAIN);
     world.write("tree/measure.py", MEASURE);
     world.write("tree/noise.txt", noise);
+}
+
+/// The same, built into `tree/dist`.
+fn build(world: &World, noise: &str, more: &str) {
+    plant(world, noise, more);
     world.run(["-q", "build", "tree"]).succeeds();
 }
 
@@ -284,4 +289,29 @@ fn an_environment_that_is_gone_is_an_error() {
     let finished = Finished::of(command.args(["rebuild", PACKAGE]));
     finished.fails_with(&["error: ", ">=3.8"]);
     assert!(!world.path("rebuilt").exists(), "nothing was written");
+}
+
+#[test]
+fn a_package_that_is_not_bitwise_is_not_called_so() {
+    let world = World::new();
+    plant(&world, "1e-6 plain", "[reproducibility]\nlevel = \"bitwise\"\n");
+    let finished = world.run(["build", "tree", "--check"]);
+    finished.fails_with(&[
+        "two builds in a row made two f32: model.safetensors is different (1 of 1 tensor changed, by at most",
+        "the step train is the first that left other bytes",
+    ]);
+    assert!(!world.path(PACKAGE).exists(), "nothing is in dist/");
+    let found = world.run(["-q", "--json", "build", "tree", "--check"]).json();
+    assert_eq!(found["error"]["kind"], "not-alike");
+    assert_eq!(found["error"]["details"]["files"][1]["weights"]["tensors-changed"], 1);
+    plant(&world, "1e-6 plain", TOLERANCE);
+    let found = world.run(["-q", "--json", "build", "tree", "--check"]).succeeds().json();
+    assert_eq!(found["checked"], "within-tolerance");
+    plant(&world, "0 plain", "[reproducibility]\nlevel = \"bitwise\"\n");
+    let finished = world.run(["build", "tree", "--check"]).succeeds();
+    assert!(finished.stdout.contains("Built twice: identical"), "{}", finished.stdout);
+    let record = std::fs::read_to_string(world.path("tree/dist/noisy-1.0.0.build.json")).unwrap();
+    let record: Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record["checked"], "identical");
+    assert_eq!(record["tainted"], json!([]));
 }

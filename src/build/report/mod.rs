@@ -63,7 +63,7 @@ fn heading(page: &mut String, record: &BuildRecord) {
         record.seconds.prepare + record.seconds.steps + record.seconds.pack + record.seconds.test;
     let _ = writeln!(
         page,
-        "<h1>{} <small>{}</small></h1>\n<p>{}</p>\n<p class=\"soft\">{} · {} · built {} in {} by mpkg {} · {} reproducibility promised</p>",
+        "<h1>{} <small>{}</small></h1>\n<p>{}</p>\n<p class=\"soft\">{} · {} · built {} in {} by mpkg {} · {} reproducibility promised{}</p>",
         escape(record.name.as_str()),
         escape(&record.version.to_string()),
         escape(&record.summary),
@@ -73,6 +73,10 @@ fn heading(page: &mut String, record: &BuildRecord) {
         duration(total),
         escape(&record.mpkg),
         escape(&record.reproducibility.level),
+        record
+            .checked
+            .as_ref()
+            .map_or_else(String::new, |verdict| { format!("; built twice: {}", escape(verdict)) }),
     );
     let _ = writeln!(
         page,

@@ -12,6 +12,7 @@ use crate::build::steps::Reuse;
 use crate::cli::failure::Plain;
 use crate::ops::build::{
     BuildOptions, BuildSource, Built, Keep, LockUse, Outcome as Ended, Setting, TestRun, build,
+    build_twice,
 };
 
 /// Flags of `mpkg build`.
@@ -48,6 +49,9 @@ pub(in crate::cli) struct Arguments {
     /// Fail where mpkg.lock would change
     #[arg(long)]
     locked: bool,
+    /// Build twice, and fail where the two are less alike than [reproducibility] promises
+    #[arg(long, conflicts_with_all = ["dry_run", "shell", "keep", "resume"])]
+    check: bool,
     /// Print the plan, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -120,7 +124,8 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
         progress: context.progress(),
         now: &jiff::Timestamp::now,
     };
-    Ok(match build(&options, &setting, &executor)? {
+    let make = if arguments.check { build_twice } else { build };
+    Ok(match make(&options, &setting, &executor)? {
         Ended::Planned(plan) => Outcome::done(plan.lines().join("\n"), json!({"plan": plan})),
         Ended::Shell => Outcome::done("", json!({})),
         Ended::Built(built) => Outcome::done(text(&built), document(&built)),
@@ -149,6 +154,9 @@ fn text(built: &Built) -> String {
     }
     if let Some(kept) = &built.kept {
         lines.push(format!("The build's folder is kept: {}", kept.display()));
+    }
+    if let Some(verdict) = &record.checked {
+        lines.push(format!("Built twice: {verdict}"));
     }
     if !record.tainted.is_empty() {
         lines.push(format!("Tainted: {}", record.tainted.join("; ")));
@@ -195,6 +203,7 @@ fn document(built: &Built) -> Value {
         "steps": steps,
         "tests": record.tests,
         "seconds": record.seconds,
+        "checked": record.checked,
         "tainted": record.tainted,
     })
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use crate::explain::Explain;
-use crate::ops::catalogue;
-use crate::package::InvalidLock;
-use crate::{archive, build, crypto, fs};
+use crate::ops::{catalogue, released};
+use crate::package::{InvalidLock, VariantName};
+use crate::{archive, build, crypto, fs, reproduce};
 
 /// A build that failed.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +94,26 @@ pub enum BuildError {
         /// The keys of `.mpkg/inputs.json` that differ.
         keys: Vec<String>,
     },
+    /// Two builds in a row are less alike than is promised.
+    #[error("two builds in a row made two {variant}: {}", files.join("; "))]
+    NotAlike {
+        /// The variant.
+        variant: VariantName,
+        /// What is promised.
+        level: &'static str,
+        /// What differs, in words.
+        files: Vec<String>,
+        /// The first step that left other bytes.
+        step: Option<String>,
+        /// All that was measured.
+        facts: serde_json::Value,
+    },
+    /// The packages of two builds cannot be compared.
+    #[error(transparent)]
+    Compare(#[from] reproduce::Error),
+    /// A package cannot be unpacked to be compared.
+    #[error(transparent)]
+    Released(#[from] released::Error),
     /// A package of another tree.
     #[error("{} is {found}, and the tree makes {expected}", path.display())]
     OtherPackage {
@@ -149,6 +169,8 @@ macro_rules! inner {
             Self::Catalogue(error) => error.$method(),
             Self::Environment(error) => error.$method(),
             Self::Sandbox(error) => error.$method(),
+            Self::Compare(error) => error.$method(),
+            Self::Released(error) => error.$method(),
             _ => $other,
         }
     };
@@ -162,6 +184,7 @@ impl Explain for BuildError {
             Self::Locked { .. } => "locked",
             Self::Ambiguous { .. } => "ambiguous",
             Self::OtherInputs { .. } => "other-inputs",
+            Self::NotAlike { .. } => "not-alike",
             Self::OtherPackage { .. } => "other-package",
             Self::NothingBuilt { .. } => "nothing-built",
             _ => "no-such-package",
@@ -186,6 +209,7 @@ impl Explain for BuildError {
             Self::Gone { .. } => Some(
                 "name a registry that has it with --registry, or its file with --with".to_owned(),
             ),
+            Self::NotAlike { level, step, .. } => Some(unlike(level, step.as_deref())),
             Self::NothingBuilt { .. } => Some("`mpkg build` makes it".to_owned()),
             _ => None,
         };
@@ -197,6 +221,21 @@ impl Explain for BuildError {
     }
 
     fn details(&self) -> Option<serde_json::Value> {
-        inner!(self, details, None)
+        let own = match self {
+            Self::NotAlike { facts, .. } => Some(facts.clone()),
+            _ => None,
+        };
+        inner!(self, details, own)
     }
+}
+
+/// What helps where two builds differ: where to look, and what else can be promised.
+fn unlike(level: &str, step: Option<&str>) -> String {
+    let look = match step {
+        Some(step) => format!(
+            "the step {step} is the first that left other bytes: look for time, randomness without a seed, threads, or the order of files"
+        ),
+        None => "every step left the same bytes".to_owned(),
+    };
+    format!("{look}; or promise less than level = \"{level}\" in [reproducibility]")
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use super::twin::Twins;
 use super::{BuildError, BuildOptions, Prepared, Setting, TestRun};
 use crate::archive::{self, WriteOptions};
 use crate::build::checks::{Checks, demand};
@@ -66,13 +67,14 @@ impl Ending<'_> {
         if self.options.tests == TestRun::Run {
             demand(&tests)?;
         }
+        let checked = self.check(&outputs, &dist)?;
         let seconds = Seconds {
             prepare: self.prepare_seconds,
             steps: self.ran_seconds(),
             pack: pack_seconds,
             test: test_seconds,
         };
-        let record = self.record(source, outputs, tests, seconds);
+        let record = BuildRecord { checked, ..self.record(source, outputs, tests, seconds) };
         write_atomically(
             &dist.folder().join(record.report_name()),
             report::page(&record).as_bytes(),
@@ -83,6 +85,20 @@ impl Ending<'_> {
         names.extend([record.report_name(), record.file_name()]);
         let files = dist.commit(&names)?;
         Ok(Built { record, results, files, log: log.path().to_owned(), kept: None })
+    }
+
+    /// Holds the packages against those of another build, where there was one.
+    fn check(&self, outputs: &[OutputRecord], dist: &Dist) -> Result<Option<String>, BuildError> {
+        let Some(twin) = &self.options.twin else { return Ok(None) };
+        let twins = Twins {
+            manifest: self.manifest,
+            folder: dist.folder(),
+            twin,
+            outputs,
+            steps: &self.steps,
+            setting: self.setting,
+        };
+        twins.demand().map(|verdict| Some(verdict.to_string()))
     }
 
     fn ran_seconds(&self) -> f64 {
@@ -191,6 +207,7 @@ impl Ending<'_> {
             steps: self.steps,
             outputs,
             tests,
+            checked: None,
             reproducibility: ReproducibilityRecord::from(&self.manifest.reproducibility),
             tainted,
         }

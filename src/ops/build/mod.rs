@@ -7,6 +7,7 @@ mod options;
 mod plan;
 mod prepare;
 mod source;
+mod twin;
 
 pub use dependencies::{Dependencies, Pinned, Place};
 pub use error::BuildError;
@@ -15,6 +16,7 @@ pub use options::{BuildOptions, BuildSource, Keep, LockUse, Setting, StepShelf, 
 pub use plan::{Plan, PlannedData, PlannedPackage, PlannedStep, PlannedTest};
 pub use prepare::{Prepared, prepare};
 pub use source::{Opened, Origin};
+pub use twin::build_twice;
 
 use std::time::Instant;
 

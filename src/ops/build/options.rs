@@ -42,6 +42,8 @@ pub struct BuildOptions {
     pub shelf: StepShelf,
     /// What `.mpkg/inputs.json` must hold, where the build repeats another.
     pub inputs: Option<Vec<u8>>,
+    /// Where the packages of another build lie that must be as alike as the manifest promises.
+    pub twin: Option<PathBuf>,
 }
 
 /// What is built.
@@ -126,6 +128,7 @@ impl BuildOptions {
             dry_run: false,
             shelf: StepShelf::Home,
             inputs: None,
+            twin: None,
         }
     }
 
