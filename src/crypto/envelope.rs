@@ -127,6 +127,12 @@ impl Envelope {
         &self.signatures
     }
 
+    /// What is signed, not verified: only for finding out what a statement claims to be about.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
     /// Whether both envelopes hold the very same payload bytes.
     #[must_use]
     pub fn has_payload(&self, payload: &[u8]) -> bool {

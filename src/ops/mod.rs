@@ -18,6 +18,7 @@ pub mod registry;
 pub mod reinstall;
 pub mod released;
 pub mod remove;
+pub mod said;
 pub mod search;
 pub mod sign;
 pub mod sources;

@@ -1,6 +1,6 @@
 //! `mpkg publish`: adds packages with their signatures to a registry.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::key;
 use super::registry::{KeysOf, PassphraseSource, folder_of, init};
@@ -8,7 +8,9 @@ use crate::crypto::KeyName;
 use crate::net::Client;
 use crate::progress::Progress;
 use crate::registry::layout;
-use crate::registry::operator::{self, PublishOptions, Published, Result, Signing, Writing};
+use crate::registry::operator::{
+    self, Attested, PublishOptions, Published, Result, Signing, Writing,
+};
 use crate::store::Home;
 
 /// Whether a registry may be begun.
@@ -25,6 +27,8 @@ pub enum New {
 pub struct Options {
     /// The package files.
     pub files: Vec<PathBuf>,
+    /// Files with signed statements about packages that are published, or are among the files.
+    pub attestations: Vec<PathBuf>,
     /// The registry's folder.
     pub registry: String,
     /// The key that becomes the publisher of a new name; without it whichever of this machine's
@@ -43,6 +47,8 @@ pub struct Options {
 pub struct Report {
     /// The packages.
     pub packages: Vec<Published>,
+    /// The statements about packages.
+    pub attested: Vec<Attested>,
     /// The registry, where it was begun by this.
     pub created: Option<init::Made>,
 }
@@ -75,12 +81,13 @@ pub fn publish(
     let is_new = options.new == New::Create && !folder.join(layout::MARKER).exists();
     if !is_new {
         let packages = operator::publish(&folder, &options.files, &how, client, progress)?;
-        return Ok(Report { packages, created: None });
+        let attested = attest(&folder, options, &how.signing, client, progress)?;
+        return Ok(Report { packages, attested, created: None });
     }
     // What cannot be published is no reason to begin a registry.
     let packages = operator::publish_into_nothing(&options.files, &how, progress)?;
     if options.writing == Writing::DryRun {
-        return Ok(Report { packages, created: None });
+        return Ok(Report { packages, attested: Vec::new(), created: None });
     }
     let created = init::with_defaults(home, &folder, passphrases, options.now, progress)?;
     // The registry's keys may be new.
@@ -89,5 +96,19 @@ pub fn publish(
     let signing = Signing { keys: &source, now: options.now };
     let how = PublishOptions { signing, ..how };
     let packages = operator::publish(&folder, &options.files, &how, client, progress)?;
-    Ok(Report { packages, created: Some(created) })
+    let attested = attest(&folder, options, &how.signing, client, progress)?;
+    Ok(Report { packages, attested, created: Some(created) })
+}
+
+fn attest(
+    folder: &Path,
+    options: &Options,
+    signing: &Signing<'_>,
+    client: &Client,
+    progress: &dyn Progress,
+) -> Result<Vec<Attested>> {
+    match options.attestations.as_slice() {
+        [] => Ok(Vec::new()),
+        files => operator::attest(folder, files, options.writing, signing, client, progress),
+    }
 }

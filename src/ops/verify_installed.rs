@@ -1,6 +1,6 @@
 //! `mpkg verify NAME…`: hashes what is installed again.
 
-use crate::package::{PackageName, Release};
+use crate::package::{Digest, PackageName, Release};
 use crate::progress::Progress;
 use crate::store::{DEFAULT_PROFILE, DamagedFile, Home, Profile, Result, check_package};
 
@@ -9,6 +9,8 @@ use crate::store::{DEFAULT_PROFILE, DamagedFile, Home, Profile, Result, check_pa
 pub struct Checked {
     /// Its name, version and variant.
     pub release: Release,
+    /// Its package digest.
+    pub package: Digest,
     /// The files that are not as they were installed.
     pub damaged: Vec<DamagedFile>,
 }
@@ -28,7 +30,7 @@ pub fn verify(home: &Home, names: &[PackageName], progress: &dyn Progress) -> Re
         .iter()
         .map(|package| {
             let damaged = check_package(home, package.package, progress)?;
-            Ok(Checked { release: package.release(), damaged })
+            Ok(Checked { release: package.release(), package: package.package, damaged })
         })
         .collect()
 }

@@ -21,6 +21,7 @@ mod keys;
 mod loaders;
 mod manifest;
 mod operator;
+mod operator_attestations;
 mod operator_serve;
 mod packing;
 mod readme;

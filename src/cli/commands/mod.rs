@@ -21,6 +21,7 @@ mod registry;
 mod reinstall;
 mod remove;
 mod rollback;
+mod said;
 mod search;
 mod sign;
 mod test;

@@ -9,14 +9,17 @@ use crate::cli::failure::Plain;
 use crate::cli::passphrase::PassphraseArguments;
 use crate::crypto::KeyName;
 use crate::ops::publish::{New, Options, publish};
-use crate::registry::operator::{Published, State, Writing};
+use crate::registry::operator::{Attested, Published, State, Writing};
 
 /// Flags of `mpkg publish`.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
     /// Package files, source beside binary; the signatures of FILE are read from FILE.dsse.json
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "attestation", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Signed statements about packages that are published, whoever made them
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    attestation: Vec<PathBuf>,
     /// The registry's folder [default: the one that --registry names]
     #[arg(long, value_name = "DIR")]
     to: Option<String>,
@@ -38,6 +41,7 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
     let registry = target(arguments.to, context)?;
     let options = Options {
         files: arguments.files,
+        attestations: arguments.attestation,
         registry: registry.clone(),
         key: arguments.key,
         new: if arguments.create { New::Create } else { New::Refuse },
@@ -50,8 +54,8 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
     if let Some(made) = &report.created {
         super::registry::say_how_to_add(made, context);
     }
-    let published = report.packages;
-    for one in &published {
+    let published = &report.packages;
+    for one in published {
         context.progress().note(&match (one.state, options.writing) {
             (State::Added, Writing::Really) => format!("Published {}", one.release),
             (State::Added, Writing::DryRun) => format!("Would publish {}", one.release),
@@ -60,13 +64,34 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
             (State::AlreadyThere, _) => format!("Published already: {}", one.release),
         });
     }
+    for one in &report.attested {
+        context.progress().note(&match (one.state, options.writing) {
+            (State::AlreadyThere, _) => format!("Stored already beside {}", one.release),
+            (_, Writing::Really) => format!("Stored a statement about {}", one.release),
+            (_, Writing::DryRun) => format!("Would store a statement about {}", one.release),
+        });
+    }
     let packages: Vec<Value> = published.iter().map(describe).collect();
+    let attested: Vec<Value> = report.attested.iter().map(describe_statement).collect();
     let document = json!({
         "registry": registry,
         "dry-run": options.writing == Writing::DryRun,
         "packages": packages,
+        "attestations": attested,
     });
     Ok(Outcome::done("", document))
+}
+
+fn describe_statement(attested: &Attested) -> Value {
+    json!({
+        "name": attested.release.name,
+        "version": attested.release.version,
+        "variant": attested.release.variant,
+        "package-digest": attested.package,
+        "predicate-type": attested.predicate,
+        "claims-to-be-signed-by": attested.claimed,
+        "state": if attested.state == State::AlreadyThere { "already-there" } else { "added" },
+    })
 }
 
 /// The folder that was named, or that of the only registry that is asked.

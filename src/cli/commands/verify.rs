@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::said::{Voices, said_json, said_lines};
 use super::{Context, Failure, Outcome};
 use crate::cli::failure::Plain;
 use crate::crypto::{KeyName, Unknown};
@@ -31,10 +32,15 @@ pub(in crate::cli) struct Arguments {
     /// Files: check the contents alone, whoever made them
     #[arg(long, conflicts_with_all = ["key", "threshold"])]
     contents_only: bool,
+    /// Say as well who said what about each package, as the registries store it
+    #[arg(long)]
+    attestations: bool,
 }
 
 pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
-    let Arguments { targets, key, threshold, contents_only } = arguments;
+    let Arguments { targets, key, threshold, contents_only, attestations } = arguments;
+    let voices = if attestations { Some(Voices::of(context)?) } else { None };
+    let voices = voices.as_ref();
     let (files, names): (Vec<String>, Vec<String>) =
         targets.into_iter().partition(|target| is_file(target));
     match (files.first(), names.first()) {
@@ -44,10 +50,12 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
             hint: Some("verify them with two commands".to_owned()),
         }
         .into()),
-        (Some(_), None) if contents_only => Ok(verify_files(&files, Signatures::Ignored, context)),
+        (Some(_), None) if contents_only => {
+            verify_files(&files, Signatures::Ignored, voices, context)
+        }
         (Some(_), None) => {
             let keys = &trusted_keys(&key, context)?;
-            Ok(verify_files(&files, Signatures::Required { keys, threshold }, context))
+            verify_files(&files, Signatures::Required { keys, threshold }, voices, context)
         }
         (None, _) => {
             let names: Vec<PackageName> =
@@ -58,7 +66,7 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
                         hint: Some("package files end in .mpkg".to_owned()),
                     },
                 )?;
-            super::verify_installed::run(&names, context)
+            super::verify_installed::run(&names, voices, context)
         }
     }
 }
@@ -68,7 +76,12 @@ fn is_file(target: &str) -> bool {
     target.contains(['/', '.'])
 }
 
-fn verify_files(files: &[String], signatures: Signatures<'_>, context: &Context) -> Outcome {
+fn verify_files(
+    files: &[String],
+    signatures: Signatures<'_>,
+    voices: Option<&Voices>,
+    context: &Context,
+) -> Result<Outcome, Failure> {
     let (mut text, mut json, mut failures) = (String::new(), Vec::new(), Vec::new());
     for file in files {
         let report = verify_file(Path::new(file), signatures, context.progress());
@@ -103,11 +116,16 @@ fn verify_files(files: &[String], signatures: Signatures<'_>, context: &Context)
             document["variant"] = json!(identity.release.variant);
             document["package-digest"] = json!(identity.package);
             document["sha256"] = json!(identity.file);
+            if let Some(voices) = voices {
+                let said = voices.about(&identity.release.name, identity.package)?;
+                text.push_str(&said_lines(&said));
+                document["attestations"] = said_json(&said);
+            }
         }
         json.push(document);
     }
     let json = json!({ "ok": failures.is_empty(), "files": json });
-    Outcome::done(text, json).with_failures(failures)
+    Ok(Outcome::done(text, json).with_failures(failures))
 }
 
 /// The keys that `--key` names, or every known one.

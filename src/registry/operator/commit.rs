@@ -162,6 +162,10 @@ impl Repository<'_> {
         let mut touched = change.renewed;
         for (path, bytes) in &change.targets {
             touched.extend(self.put_target(writer, path, bytes)?);
+            if path.starts_with("index/") {
+                // The same without signatures, for readers that do not ask for metadata yet.
+                writer.write(path, bytes)?;
+            }
         }
         if touched.is_empty() && !is_new_role {
             return Ok(Prepared::Nothing);

@@ -5,6 +5,7 @@
 //! digest never changes. So whoever reads at any moment, or copies, sees the old or the new.
 
 mod apply;
+mod attest;
 mod clean;
 mod commit;
 mod draft;
@@ -21,6 +22,7 @@ mod write;
 mod yank;
 
 pub use apply::{Applied, apply};
+pub use attest::{Attested, attest};
 pub use clean::{Age, Cleaned, clean};
 pub use commit::{KeySource, Signing};
 pub use draft::{Draft, Missing, targets_role};
