@@ -46,12 +46,26 @@ pub(super) struct Global {
     /// Do not use the network
     #[arg(long, global = true)]
     pub(super) offline: bool,
+    /// Take a registry's metadata that has expired as it is until then, as 2030-01-31 or
+    /// 2030-01-31T12:00:00Z
+    #[arg(long, global = true, value_name = "DATE", value_parser = parse_date)]
+    pub(super) accept_stale_until: Option<jiff::Timestamp>,
     /// Do not ask
     #[arg(short, long, global = true)]
     pub(super) yes: bool,
     /// Draw no progress bars
     #[arg(long, global = true)]
     pub(super) no_progress: bool,
+}
+
+/// A moment, or the end of a day.
+fn parse_date(text: &str) -> Result<jiff::Timestamp, String> {
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Ok(time);
+    }
+    let day: jiff::civil::Date = text.parse().map_err(|_| "it is no date".to_owned())?;
+    let next = day.tomorrow().and_then(|next| next.to_zoned(jiff::tz::TimeZone::UTC));
+    next.map(|next| next.timestamp()).map_err(|error| error.to_string())
 }
 
 /// The whole command line, for completions and the manual.

@@ -9,6 +9,7 @@ use super::failure::{Failure, Plain};
 use super::terminal::Terminal;
 use crate::net::{Client, NetOptions, Network};
 use crate::progress::Progress;
+use crate::registry::tuf::Clock;
 use crate::registry::{Selection, Sources};
 use crate::store::Home;
 
@@ -26,6 +27,8 @@ pub(super) struct Context {
     pub(super) json: bool,
     /// When this run began.
     pub(super) now: jiff::Timestamp,
+    /// Until when metadata that has expired is accepted.
+    stale_until: Option<jiff::Timestamp>,
     terminal: Terminal,
 }
 
@@ -53,8 +56,14 @@ impl Context {
             yes: global.yes,
             json: global.json,
             now: jiff::Timestamp::now(),
+            stale_until: global.accept_stale_until,
             terminal: Terminal::new(global.quiet, global.no_progress),
         })
+    }
+
+    /// The time of this run, and what it makes of metadata that has expired.
+    pub(super) fn clock(&self) -> Clock {
+        Clock { now: self.now, stale_until: self.stale_until }
     }
 
     /// The registries that are asked: those that are named, or else those that are configured.

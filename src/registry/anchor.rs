@@ -124,8 +124,8 @@ impl Anchor {
     ///
     /// # Errors
     /// File errors.
-    pub fn remove(&self) -> Result<()> {
-        Ok(fs::remove_folder(&self.folder)?)
+    pub fn remove(&self) -> fs::Result<()> {
+        fs::remove_folder(&self.folder)
     }
 
     /// Until when metadata that has expired is accepted, where somebody said so.

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::tuf;
 use crate::crypto::{self, KeyId, canonical};
 use crate::explain::Explain;
-use crate::package::{Digest, PackageName};
+use crate::package::{Digest, PackageName, RegistryName};
 use crate::{archive, fs, net};
 
 /// A result of this module.
@@ -58,6 +59,23 @@ pub enum Error {
         /// Why.
         #[source]
         source: canonical::Error,
+    },
+    /// The signed metadata of a registry is not believed.
+    #[error("the registry {location} is not believed")]
+    Metadata {
+        /// The registry.
+        location: String,
+        /// Why.
+        #[source]
+        source: Box<tuf::Error>,
+    },
+    /// Nobody said why a registry should be believed.
+    #[error("the registry {location} is not trusted on this machine")]
+    Untrusted {
+        /// The registry.
+        location: String,
+        /// Its name, where it is configured.
+        name: Option<RegistryName>,
     },
     /// A file of the registry contradicts itself.
     #[error("{file} of the registry {location} cannot be believed: {why}")]
@@ -222,6 +240,20 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// What is wrong with the metadata of the registry at `address`.
+    #[must_use]
+    pub fn metadata(address: &net::Address, error: tuf::Error) -> Self {
+        let location = || address.to_string();
+        match error {
+            tuf::Error::File(error) => Self::File(error),
+            tuf::Error::Net(error) => Self::Net(error),
+            tuf::Error::NoRoot(_) => Self::Untrusted { location: location(), name: None },
+            error => Self::Metadata { location: location(), source: Box::new(error) },
+        }
+    }
+}
+
 impl From<net::Error> for Error {
     fn from(error: net::Error) -> Self {
         Self::Net(Box::new(error))
@@ -247,6 +279,8 @@ impl Explain for Error {
             Self::Package { source, .. } => source.kind(),
             Self::NotARegistry { .. } => "not-a-registry",
             Self::Format { .. } => "registry-format",
+            Self::Metadata { source, .. } => source.kind(),
+            Self::Untrusted { .. } => "registry-untrusted",
             Self::Malformed { .. } | Self::Contradiction { .. } => "bad-index",
             Self::WrongDigest { .. } => "wrong-digest",
             Self::NoCopy { .. } => "offline",
@@ -273,6 +307,15 @@ impl Explain for Error {
             Self::Package { source, .. } => source.hint(),
             Self::NotARegistry { .. } => {
                 Some("`mpkg publish --create` begins a registry in an empty folder".to_owned())
+            }
+            Self::Metadata { source, .. } => source.hint(),
+            Self::Untrusted { location, name } => {
+                let named = name.as_ref().map(|name| format!(" --name {name}"));
+                Some(format!(
+                    "ask its operator for the digest of its root, then: mpkg registry add \
+                     {location}{} --root-sha256 HEX; or believe it as it is, with --tofu",
+                    named.unwrap_or_default()
+                ))
             }
             Self::Format { .. } => Some("a newer mpkg is needed".to_owned()),
             Self::WrongDigest { .. } | Self::Malformed { .. } | Self::Contradiction { .. } => {

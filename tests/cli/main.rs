@@ -31,4 +31,5 @@ mod registry;
 mod sandbox;
 mod store;
 mod support;
+mod tuf;
 mod weights;

@@ -104,6 +104,14 @@ impl Finished {
         self
     }
 
+    /// Asserts exit code 2 and `part` in the message.
+    #[track_caller]
+    pub fn misuses(self, part: &str) -> Self {
+        assert_eq!(self.code, 2, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert!(self.stderr.contains(part), "{part:?} is not in:\n{}", self.stderr);
+        self
+    }
+
     /// Standard output as JSON.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {

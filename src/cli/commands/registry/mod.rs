@@ -1,5 +1,6 @@
 //! `mpkg registry`: makes and looks after registries.
 
+mod add;
 mod apply;
 mod clean;
 mod init;
@@ -27,6 +28,8 @@ pub(in crate::cli) struct Arguments {
 enum Action {
     /// Lists the registries that are configured, in the order in which they are asked
     List,
+    /// Begins to trust a registry, and asks it from now on
+    Add(add::Arguments),
     /// Forgets a configured registry; what is installed from it stays
     Remove(remove::Arguments),
     /// Makes a registry in an empty or missing folder
@@ -52,6 +55,7 @@ enum Action {
 pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
     match arguments.action {
         Action::List => list::run(context),
+        Action::Add(arguments) => add::run(arguments, context),
         Action::Remove(arguments) => remove::run(&arguments, context),
         Action::Init(arguments) => init::run(arguments, context),
         Action::Yank(arguments) => yank::run(arguments, context),
