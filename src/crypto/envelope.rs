@@ -243,7 +243,7 @@ impl Signature {
 }
 
 /// The pre-authentication encoding of DSSE: what is really signed.
-fn pre_authentication(payload_type: &str, payload: &[u8]) -> Vec<u8> {
+pub(super) fn pre_authentication(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let mut message =
         format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
     message.extend_from_slice(payload);

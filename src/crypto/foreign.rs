@@ -117,16 +117,24 @@ enum Form {
 
 fn read_private(text: &str, what: &str, passphrase: Option<&Passphrase>) -> Result<SigningKey> {
     match label(text) {
+        Some("OPENSSH PRIVATE KEY") => read_ssh_private(text, what, passphrase),
+        _ => read_pkcs8(&read_document(text, what, passphrase)?, what),
+    }
+}
+
+/// The private key in PKCS#8 PEM text, decrypted where it is encrypted.
+pub(super) fn read_document(
+    text: &str,
+    what: &str,
+    passphrase: Option<&Passphrase>,
+) -> Result<SecretDocument> {
+    match label(text) {
         Some("PRIVATE KEY") => {
             let (_, document) =
                 SecretDocument::from_pem(text).map_err(|error| not_a_key(what, &error))?;
-            read_pkcs8(&document, what)
+            Ok(document)
         }
-        Some("ENCRYPTED PRIVATE KEY") => {
-            let document = decrypt_pkcs8(text, what, passphrase)?;
-            read_pkcs8(&document, what)
-        }
-        Some("OPENSSH PRIVATE KEY") => read_ssh_private(text, what, passphrase),
+        Some("ENCRYPTED PRIVATE KEY") => decrypt_pkcs8(text, what, passphrase),
         Some("PUBLIC KEY") => Err(not_a_key(what, &"it is a public key, not a private one")),
         Some(other) => Err(not_a_key(
             what,

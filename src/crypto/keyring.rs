@@ -8,7 +8,7 @@ use std::str::FromStr;
 use zeroize::Zeroizing;
 
 use super::trusted::{names, public_file, read_public_file};
-use super::{Error, ForeignKey, Passphrase, PublicKey, Result, SigningKey};
+use super::{Error, ForeignKey, P256SigningKey, Passphrase, PublicKey, Result, SigningKey};
 use crate::fs;
 
 /// The name of a key on this machine: 1 to 64 lower-case letters, digits, `-` and `_`, the first
@@ -156,6 +156,48 @@ impl Keyring {
     /// [`Error::File`] and [`Error::OpenMode`].
     pub fn text(&self, stored: &StoredKey) -> Result<Zeroizing<String>> {
         ForeignKey::load(&stored.path).map(|file| Zeroizing::new(file.text().to_owned()))
+    }
+
+    /// The P-256 key beside `stored`, behind the same passphrase; made where there is none yet.
+    ///
+    /// # Errors
+    /// [`Error::PassphraseNeeded`], [`Error::WrongPassphrase`], [`Error::OpenMode`],
+    /// [`Error::Random`], and what is wrong with the file.
+    pub fn p256(
+        &self,
+        stored: &StoredKey,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<P256SigningKey> {
+        // A new key must not lie behind another passphrase than the one it belongs to.
+        self.open(stored, passphrase)?;
+        let path = self.folder.join(format!("{}.p256.pem", stored.name));
+        let _lock = fs::Lock::acquire(&self.folder.join(".lock"), || {})?;
+        if path.exists() {
+            let file = ForeignKey::load(&path)?;
+            let what = path.display().to_string();
+            let key = P256SigningKey::from_pem(file.text(), &what, passphrase)?;
+            self.keep_p256_public(stored, &key)?;
+            return Ok(key);
+        }
+        let key = P256SigningKey::generate()?;
+        let passphrase = passphrase.filter(|_| stored.encrypted);
+        fs::write_privately(&path, key.to_pem(passphrase)?.as_bytes())?;
+        self.keep_p256_public(stored, &key)?;
+        Ok(key)
+    }
+
+    /// Where the public half of the P-256 key beside `stored` lies, as PEM text, once it was made.
+    #[must_use]
+    pub fn p256_public_file(&self, stored: &StoredKey) -> PathBuf {
+        self.folder.join(format!("{}.p256.pub.pem", stored.name))
+    }
+
+    fn keep_p256_public(&self, stored: &StoredKey, key: &P256SigningKey) -> Result<()> {
+        let (place, text) = (self.p256_public_file(stored), key.public().to_pem());
+        if std::fs::read_to_string(&place).is_ok_and(|found| found == text) {
+            return Ok(());
+        }
+        Ok(fs::write_atomically(&place, text.as_bytes())?)
     }
 
     fn look_at(&self, name: KeyName) -> Result<StoredKey> {

@@ -1,4 +1,4 @@
-//! Public keys on the curve P-256, with which others sign their metadata.
+//! Public keys on the curve P-256, with which others sign their metadata and we sign models.
 
 use std::fmt;
 
@@ -14,6 +14,11 @@ use super::{Error, Result};
 pub struct P256Key(VerifyingKey);
 
 impl P256Key {
+    /// The key of a point.
+    pub(super) fn of(point: &PublicKey) -> Self {
+        Self(VerifyingKey::from(*point))
+    }
+
     /// Reads `-----BEGIN PUBLIC KEY-----` text.
     ///
     /// # Errors

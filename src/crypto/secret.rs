@@ -91,24 +91,7 @@ impl SigningKey {
     /// # Errors
     /// [`Error::Random`] and [`Error::NotAKey`].
     pub fn to_pem(&self, passphrase: Option<&Passphrase>) -> Result<Zeroizing<String>> {
-        let (mut salt, mut vector) = ([0; 16], [0; 16]);
-        getrandom::fill(&mut salt).map_err(Error::Random)?;
-        getrandom::fill(&mut vector).map_err(Error::Random)?;
-        let pem = || -> pkcs8::Result<Zeroizing<String>> {
-            let plain = self.to_pkcs8()?;
-            let Some(passphrase) = passphrase else {
-                return Ok(plain.to_pem("PRIVATE KEY", LineEnding::LF)?);
-            };
-            let parameters =
-                pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ROUNDS, &salt, vector)?;
-            let encrypted = pkcs8::PrivateKeyInfoRef::try_from(plain.as_bytes())?
-                .encrypt_with_params(parameters, passphrase.as_bytes())?;
-            Ok(encrypted.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF)?)
-        };
-        pem().map_err(|error| Error::NotAKey {
-            what: "the private key".to_owned(),
-            why: error.to_string(),
-        })
+        pem(|| self.to_pkcs8(), passphrase)
     }
 
     /// The `PrivateKeyInfo` of RFC 8410, version 1. It is put together here because the crate's
@@ -123,6 +106,31 @@ impl SigningKey {
         der[16..].copy_from_slice(self.key.as_bytes());
         Ok(SecretDocument::try_from(der.as_slice())?)
     }
+}
+
+/// The PEM text of a PKCS#8 private key, encrypted where there is a passphrase.
+pub(super) fn pem(
+    plain: impl FnOnce() -> pkcs8::Result<SecretDocument>,
+    passphrase: Option<&Passphrase>,
+) -> Result<Zeroizing<String>> {
+    let (mut salt, mut vector) = ([0; 16], [0; 16]);
+    getrandom::fill(&mut salt).map_err(Error::Random)?;
+    getrandom::fill(&mut vector).map_err(Error::Random)?;
+    let write = || -> pkcs8::Result<Zeroizing<String>> {
+        let plain = plain()?;
+        let Some(passphrase) = passphrase else {
+            return Ok(plain.to_pem("PRIVATE KEY", LineEnding::LF)?);
+        };
+        let parameters =
+            pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ROUNDS, &salt, vector)?;
+        let encrypted = pkcs8::PrivateKeyInfoRef::try_from(plain.as_bytes())?
+            .encrypt_with_params(parameters, passphrase.as_bytes())?;
+        Ok(encrypted.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF)?)
+    };
+    write().map_err(|error| Error::NotAKey {
+        what: "the private key".to_owned(),
+        why: error.to_string(),
+    })
 }
 
 impl fmt::Debug for SigningKey {

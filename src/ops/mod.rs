@@ -3,6 +3,7 @@
 pub mod build;
 pub mod catalogue;
 pub mod diff;
+pub mod export;
 pub mod fetch;
 pub mod generations;
 pub mod init;

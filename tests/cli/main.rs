@@ -15,6 +15,7 @@ mod data;
 mod diff;
 mod environment;
 mod examples;
+mod export;
 mod init;
 mod install;
 mod keys;

@@ -3,6 +3,7 @@
 mod build;
 mod completions;
 mod diff;
+mod export;
 mod fetch;
 mod files;
 mod gc;
@@ -56,6 +57,8 @@ pub(super) enum Command {
     Key(key::Arguments),
     /// Signs packages
     Sign(sign::Arguments),
+    /// Writes what other programs read: signatures of OpenSSF Model Signing
+    Export(export::Arguments),
     /// Checks signatures and contents of package files or installed packages
     Verify(verify::Arguments),
     /// Adds packages with their signatures to a registry
@@ -109,6 +112,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Outcome, Failur
         Command::Pack(arguments) => pack::run(arguments, context),
         Command::Key(arguments) => key::run(arguments, context),
         Command::Sign(arguments) => sign::run(arguments, context),
+        Command::Export(arguments) => export::run(arguments, context),
         Command::Verify(arguments) => verify::run(arguments, context),
         Command::Publish(arguments) => publish::run(arguments, context),
         Command::Registry(arguments) => registry::run(arguments, context),
