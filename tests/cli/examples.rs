@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use mpkg::archive::Package;
+use mpkg::net::{Address, Client, NetOptions, Network};
 use mpkg::package::manifest::Manifest;
 use mpkg::package::{Digest, LockFile};
-use mpkg::registry::NameIndex;
+use mpkg::registry::operator::Repository;
 
 use crate::support::examples::{example, folder, install, requirements};
 use crate::support::{Finished, World, python};
@@ -33,9 +34,11 @@ fn trees() -> BTreeMap<String, PathBuf> {
 
 /// The package digests that the committed registry has under a name, by variant.
 fn published(name: &str) -> BTreeMap<String, Digest> {
-    let path = example("registry/index").join(format!("{name}.json"));
-    let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let index: NameIndex = serde_json::from_slice(&bytes).expect("an index");
+    let cache = tempfile::tempdir().expect("a folder");
+    let client = Client::new(NetOptions::new(cache.path(), Network::Offline));
+    let mut registry = Repository::open(&Address::Path(example("registry")), &client)
+        .unwrap_or_else(|error| panic!("the example registry: {error}"));
+    let index = registry.name(&name.parse().expect("a name")).expect("an index").expect("a name");
     let binaries = index.releases.iter().filter_map(|it| Some((it.variant.as_ref()?, it.package)));
     binaries.map(|(variant, digest)| (variant.to_string(), digest)).collect()
 }
