@@ -40,6 +40,8 @@ pub struct Options {
     pub writing: Writing,
     /// When.
     pub now: jiff::Timestamp,
+    /// The time at which this machine begins to trust a registry that is begun.
+    pub clock: jiff::Timestamp,
 }
 
 /// What was published, and where.
@@ -89,7 +91,8 @@ pub fn publish(
     if options.writing == Writing::DryRun {
         return Ok(Report { packages, attested: Vec::new(), created: None });
     }
-    let created = init::with_defaults(home, &folder, passphrases, options.now, progress)?;
+    let times = (options.now, options.clock);
+    let created = init::with_defaults(home, &folder, passphrases, times, client, progress)?;
     // The registry's keys may be new.
     let ring = KeysOf::new(home, passphrases)?;
     let source = ring.source();

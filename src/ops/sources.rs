@@ -1,5 +1,7 @@
 //! `mpkg registry add` and `remove`: which registries this machine asks, and why it believes them.
 
+use std::path::Path;
+
 use crate::explain::Explain;
 use crate::fs;
 use crate::net::{self, Address, Client};
@@ -113,6 +115,51 @@ pub fn add(
     let source = Source { name: Some(name), ..source };
     sources.add(source.clone())?;
     Ok(Added { source, sight })
+}
+
+/// Trusts and configures a registry that was made on this machine just now, whose first root has
+/// these bytes. One that was configured for the same folder is taken for the new one.
+///
+/// # Errors
+/// A registry that is not believed, and file errors.
+pub fn trust_own(
+    home: &Home,
+    folder: &Path,
+    root: Vec<u8>,
+    clock: Clock,
+    client: &Client,
+    progress: &dyn Progress,
+) -> Result<RegistryName> {
+    let _lock = lock(home, progress)?;
+    let mut source = Source::unnamed(&absolute(&folder.to_string_lossy())?);
+    let address: Address = source.location.parse()?;
+    let mut sources = Sources::read(home.root())?;
+    let known = sources.find(&source.location).and_then(|known| known.name.clone());
+    let name = match &known {
+        Some(name) => name.clone(),
+        None => free_name(&sources, &source)?,
+    };
+    Anchor::of(&home.trust(), &name)
+        .set(&address, &FirstRoot::Bytes(root), client, clock)
+        .map_err(|error| registry::Error::metadata(&address, error))?;
+    if known.is_none() {
+        source.name = Some(name.clone());
+        sources.add(source)?;
+    }
+    Ok(name)
+}
+
+/// The name that is made of a source's location, with a number where that is taken.
+fn free_name(sources: &Sources, source: &Source) -> Result<RegistryName> {
+    let taken = match sources.check(source) {
+        Err(SourcesError::NameTaken { name, .. }) => name,
+        Err(SourcesError::Nameless { .. }) => "registry".parse().expect("it is a name"),
+        other => return Ok(other?),
+    };
+    let start: String = taken.as_str().chars().take(50).collect();
+    let mut names = (2_u32..).map_while(|number| format!("{start}-{number}").parse().ok());
+    let free = names.find(|name: &RegistryName| sources.find(name.as_str()).is_none());
+    Ok(free.unwrap_or(taken))
 }
 
 /// Whether `new` asks for nothing else than what is configured as `known`.

@@ -131,7 +131,8 @@ fn what_does_not_exist_is_named_with_what_does() {
     world
         .with_registry(["install", "lib:q8_0"])
         .fails_with(&["you ask for lib in variant q8_0, and its variants are f32"]);
-    world.run(["install", "lib"]).fails_with(&["no registry is named", "--registry"]);
+    let bare = World::new().run(["install", "lib"]);
+    bare.fails_with(&["no registry is named", "--registry"]);
     let json = world.with_registry(["install", "lip", "--json"]);
     assert_eq!(json.json()["error"]["kind"], "no-such-package");
     assert_eq!(world.with_registry(["install", "Lib"]).code, 1);

@@ -73,6 +73,17 @@ fn one_command_makes_a_registry_for_one_person() {
     let bins = files(&world.path("mine"));
     let bins = bins.keys().filter(|path| path.to_string_lossy().contains(".bins-")).count();
     assert_eq!(bins, 16);
+    let list = world.run(["registry", "list"]).succeeds().stdout;
+    assert!(list.contains("mine"), "{list}");
+    let trusted = std::fs::read(world.path("home/trust/registries/mine/root.json")).unwrap();
+    assert_eq!(trusted, root, "its maker trusts it at once");
+    std::fs::rename(world.path("mine"), world.path("gone")).unwrap();
+    world.run(["registry", "init", "mine", "--bins", "2"]).succeeds();
+    let root = std::fs::read(world.path("mine/metadata/1.root.json")).unwrap();
+    let trusted = std::fs::read(world.path("home/trust/registries/mine/root.json")).unwrap();
+    assert_eq!(trusted, root, "a new one in its place as well");
+    let other = world.run(["registry", "init", "elsewhere/mine"]).succeeds();
+    assert!(other.stderr.contains("configured here as mine-2"), "{}", other.stderr);
     world.run(["registry", "init", "mine"]).fails_with(&["is a registry already"]);
     world.write("full/file", "x");
     world.run(["registry", "init", "full"]).fails_with(&["is not empty and no registry"]);

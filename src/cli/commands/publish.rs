@@ -47,6 +47,7 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
         new: if arguments.create { New::Create } else { New::Refuse },
         writing: if arguments.dry_run { Writing::DryRun } else { Writing::Really },
         now: context.operator_time()?,
+        clock: context.now,
     };
     let passphrases = arguments.passphrase.source()?;
     let report =

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use super::init::Made;
+use super::init::{self, Made};
 use super::{KeysOf, PassphraseSource};
 use crate::crypto::KeyName;
-use crate::fs;
 use crate::net::Client;
 use crate::ops::key;
 use crate::progress::Progress;
@@ -71,7 +70,8 @@ pub fn sign(
     Ok(Report { changes, missing: draft.missing()? })
 }
 
-/// Puts the draft in `file` in place in the registry in `folder`, or makes it there.
+/// Puts the draft in `file` in place in the registry in `folder`, or makes it there. The times are
+/// that of the signatures and that of this machine.
 ///
 /// # Errors
 /// Those of [`operator::apply`].
@@ -80,21 +80,20 @@ pub fn apply(
     folder: &Path,
     file: &Path,
     passphrases: &PassphraseSource<'_>,
-    now: jiff::Timestamp,
+    times: (jiff::Timestamp, jiff::Timestamp),
     client: &Client,
     progress: &dyn Progress,
 ) -> Result<InPlace> {
     let draft = Draft::read(file)?;
     let keys = KeysOf::new(home, passphrases)?;
     let source = keys.source();
-    let signing = Signing { keys: &source, now };
+    let signing = Signing { keys: &source, now: times.0 };
     let change = operator::apply(folder, &draft, &signing, client, progress)?;
     let made = match &change {
-        Applied::Created(created) => Some(Made {
-            folder: folder.canonicalize().map_err(fs::Error::at("find", folder))?,
-            root_sha256: created.root_sha256,
-            new_keys: Vec::new(),
-        }),
+        Applied::Created(created) => {
+            let clock = times.0.min(times.1);
+            Some(init::made(home, folder, created.clone(), clock, client, progress)?)
+        }
         Applied::Changed { .. } => None,
     };
     Ok(InPlace { change, made })

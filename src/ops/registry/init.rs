@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use super::{KeysOf, PassphraseSource};
 use crate::crypto::{KeyName, PublicKey};
 use crate::fs;
-use crate::ops::key;
-use crate::package::Digest;
+use crate::net::Client;
+use crate::ops::{key, sources};
+use crate::package::{Digest, RegistryName};
 use crate::progress::Progress;
 use crate::registry::layout;
 use crate::registry::operator::{
-    Error, Lifetimes, Missing, NewRegistry, Result, RoleKeys, Signing, create,
+    Created, Error, Lifetimes, Missing, NewRegistry, Result, RoleKeys, Signing, create,
 };
+use crate::registry::tuf::Clock;
 use crate::store::Home;
 
 /// How many bits number the bins of a registry that nobody chose otherwise for: 16 bins.
@@ -39,6 +41,8 @@ pub struct Options {
     pub out: Option<PathBuf>,
     /// When.
     pub now: jiff::Timestamp,
+    /// The time at which this machine begins to trust the registry.
+    pub clock: jiff::Timestamp,
 }
 
 /// Keys that were named for a role.
@@ -69,6 +73,8 @@ pub enum Outcome {
 pub struct Made {
     /// Its folder.
     pub folder: PathBuf,
+    /// What it is called in this machine's configuration.
+    pub name: RegistryName,
     /// The digest by which others add it.
     pub root_sha256: Digest,
     /// The keys that were made for it on this machine.
@@ -83,9 +89,11 @@ pub fn with_defaults(
     home: &Home,
     folder: &Path,
     passphrases: &PassphraseSource<'_>,
-    now: jiff::Timestamp,
+    times: (jiff::Timestamp, jiff::Timestamp),
+    client: &Client,
     progress: &dyn Progress,
 ) -> Result<Made> {
+    let (now, clock) = times;
     let options = Options {
         folder: folder.to_owned(),
         root: Wanted::default(),
@@ -96,8 +104,9 @@ pub fn with_defaults(
         lifetimes: Lifetimes::default(),
         out: None,
         now,
+        clock,
     };
-    match init(home, &options, passphrases, progress)? {
+    match init(home, &options, passphrases, client, progress)? {
         Outcome::Made(made) => Ok(made),
         Outcome::Drafted { .. } => unreachable!("one key signs for everything"),
     }
@@ -112,6 +121,7 @@ pub fn init(
     home: &Home,
     options: &Options,
     passphrases: &PassphraseSource<'_>,
+    client: &Client,
     progress: &dyn Progress,
 ) -> Result<Outcome> {
     if options.folder.join(layout::MARKER).exists() {
@@ -158,8 +168,28 @@ pub fn init(
         return Ok(Outcome::Drafted { file: file.clone(), missing });
     }
     let created = create(&options.folder, &draft, &signing, progress)?;
-    let folder = absolute(&options.folder)?;
-    Ok(Outcome::Made(Made { folder, root_sha256: created.root_sha256, new_keys }))
+    let clock = options.now.min(options.clock);
+    made(home, &options.folder, created, clock, client, progress)
+        .map(|made| Outcome::Made(Made { new_keys, ..made }))
+}
+
+/// What was made, trusted by this machine from now on.
+pub(super) fn made(
+    home: &Home,
+    folder: &Path,
+    created: Created,
+    clock: jiff::Timestamp,
+    client: &Client,
+    progress: &dyn Progress,
+) -> Result<Made> {
+    let clock = Clock::strict(clock);
+    let folder = folder.canonicalize().map_err(fs::Error::at("find", folder))?;
+    let name = sources::trust_own(home, &folder, created.root, clock, client, progress);
+    let name = name.map_err(|error| match error {
+        sources::Error::Sources(error) => Error::from(error),
+        sources::Error::Registry(error) => Error::Registry(error),
+    })?;
+    Ok(Made { folder, name, root_sha256: created.root_sha256, new_keys: Vec::new() })
 }
 
 /// The keys of a role that nobody named any for.
@@ -168,10 +198,6 @@ enum Usual<'a> {
     Own(&'static str),
     /// Those of another role.
     As(&'a RoleKeys),
-}
-
-fn absolute(folder: &Path) -> Result<PathBuf> {
-    Ok(folder.canonicalize().map_err(fs::Error::at("find", folder))?)
 }
 
 /// This machine's key for a registry, made where it is not there yet.

@@ -22,6 +22,9 @@ pub enum Error {
     /// A key cannot be used.
     #[error(transparent)]
     Key(#[from] crypto::Error),
+    /// The new registry cannot be configured on this machine.
+    #[error(transparent)]
+    Sources(#[from] registry::SourcesError),
     /// A folder for a new registry is one already.
     #[error("{} is a registry already", path.display())]
     Exists {
@@ -133,6 +136,7 @@ impl Explain for Error {
             Self::Registry(error) => error.kind(),
             Self::File(error) => error.kind(),
             Self::Key(error) => error.kind(),
+            Self::Sources(error) => error.kind(),
             Self::Exists { .. } => "registry-exists",
             Self::NoMetadata { .. } => "registry-unsigned",
             Self::Metadata { .. } => "bad-metadata",
@@ -151,6 +155,7 @@ impl Explain for Error {
             Self::Registry(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Key(error) => error.hint(),
+            Self::Sources(error) => error.hint(),
             Self::Exists { .. } => {
                 Some("change its keys with: mpkg registry rotate DIR --role ROLE".to_owned())
             }

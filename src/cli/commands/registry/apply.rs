@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, F
         &arguments.folder,
         &arguments.file,
         &passphrases,
-        context.operator_time()?,
+        (context.operator_time()?, context.now),
         &context.client(),
         context.progress(),
     )?;

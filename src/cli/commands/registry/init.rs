@@ -79,13 +79,16 @@ pub(super) fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Fa
         },
         out: arguments.out,
         now: context.operator_time()?,
+        clock: context.now,
     };
     let passphrases = arguments.passphrase.source()?;
-    match init::init(&context.home, &options, &passphrases, context.progress())? {
+    let (client, progress) = (context.client(), context.progress());
+    match init::init(&context.home, &options, &passphrases, &client, progress)? {
         init::Outcome::Made(made) => {
             super::say_how_to_add(&made, context);
             let json = json!({
                 "registry": made.folder.display().to_string(),
+                "name": made.name,
                 "root-sha256": made.root_sha256,
                 "new-keys": made.new_keys,
             });

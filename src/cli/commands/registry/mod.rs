@@ -73,7 +73,7 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
 pub(super) fn say_how_to_add(made: &Made, context: &Context) {
     let progress = context.progress();
     let folder = made.folder.display();
-    progress.note(&format!("Made the registry {folder}"));
+    progress.note(&format!("Made the registry {folder}, configured here as {}", made.name));
     for key in &made.new_keys {
         progress.note(&format!("Made the key {key} in {}", context.home.keys().display()));
     }
