@@ -151,6 +151,9 @@ pub struct EnvironmentRecord {
     pub lock: Option<Digest>,
     /// The wheels.
     pub wheels: Vec<Wheel>,
+    /// What installed the wheels, where that was not mpkg itself: `uv` and its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installer: Option<String>,
     /// Programs of the machine that the manifest names.
     pub system: Vec<SystemRecord>,
     /// Variables that the manifest sets.

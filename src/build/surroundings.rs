@@ -204,6 +204,7 @@ impl Surroundings {
             }),
             lock: environment.lock_digest,
             wheels: environment.wheels.iter().map(wheel).collect(),
+            installer: environment.installer.clone(),
             system: environment.system.iter().map(system).collect(),
             variables: variables.clone(),
         }

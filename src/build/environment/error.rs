@@ -84,6 +84,14 @@ pub enum Error {
         /// The last lines that it said.
         output: String,
     },
+    /// uv did not install the wheels.
+    #[error("uv could not install the wheels of {file}:\n{output}")]
+    Uv {
+        /// The lock file.
+        file: String,
+        /// The last lines that it said.
+        output: String,
+    },
     /// A wheel that was fetched is not the one in the lock file.
     #[error("{name} has the digest {found}, which {file} does not list for {project}")]
     WrongDigest {
@@ -130,6 +138,7 @@ impl Explain for Error {
             Self::Lock { .. } => "bad-lock",
             Self::NoPip { .. } => "no-pip",
             Self::Pip { .. } => "pip",
+            Self::Uv { .. } => "uv",
             Self::WrongDigest { .. } => "wrong-digest",
             Self::Offline { .. } => "offline",
             Self::BadWheel { .. } => "bad-wheel",

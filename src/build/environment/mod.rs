@@ -7,6 +7,7 @@ mod lock;
 mod pip;
 mod programs;
 mod requirement;
+mod uv;
 mod variables;
 mod venv;
 mod wheel;
@@ -78,6 +79,8 @@ pub struct Environment {
     pub lock_digest: Option<Digest>,
     /// The wheels, in the order of their names.
     pub wheels: Vec<Wheel>,
+    /// What installed them, where that was not mpkg itself: `uv` and its version.
+    pub installer: Option<String>,
     /// The programs of `system`, in the manifest's order.
     pub system: Vec<SystemFound>,
     variables: BTreeMap<String, String>,
@@ -99,6 +102,7 @@ pub fn prepare(request: &Request<'_>, progress: &dyn Progress) -> Result<Environ
         python: None,
         lock_digest: lock.as_ref().map(|lock| lock.digest),
         wheels: Vec::new(),
+        installer: None,
         system,
         variables: section.variables.clone(),
     };
@@ -110,7 +114,9 @@ pub fn prepare(request: &Request<'_>, progress: &dyn Progress) -> Result<Environ
         wanted.push(requirement::PythonRequirement::parse(text)?);
     }
     let python = interpreter::find(&wanted, request.search_path)?;
-    let made = venv::make(request, &python, lock.as_ref(), progress)?;
+    let uv = lock.as_ref().and_then(|_| uv::find(request.search_path));
+    let made = venv::make(request, &python, (lock.as_ref(), uv.as_ref()), progress)?;
+    environment.installer = uv.map(|uv| uv.version);
     environment.root = Some(made.root);
     environment.wheels = made.wheels;
     environment.python = Some(python);

@@ -10,7 +10,7 @@ use super::{Network, Request, programs};
 use crate::fs;
 use crate::progress::{Progress, Unit};
 
-/// How many of pip's last lines an error shows.
+/// How many of a program's last lines an error shows.
 const LAST_LINES: usize = 12;
 
 /// Has pip choose and fetch the wheels for this interpreter into the folder `into`; without the
@@ -42,10 +42,14 @@ pub(super) fn download(
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(Error::Pip { file: lock.name.clone(), output: last_lines(&output.stderr) })
+}
+
+/// The last lines of what a program said.
+pub(super) fn last_lines(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-    let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
-    Err(Error::Pip { file: lock.name.clone(), output: last.join("\n") })
+    lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
 }
 
 /// The command that runs pip: the interpreter's own, else one in a virtual environment of ours,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::error::{Error, Result};
 use super::interpreter::Python;
 use super::lock::LockFile;
+use super::uv::Uv;
 use super::wheel::{self, Destination, WheelName};
 use super::{Network, Request, Wheel, pip};
 use crate::explain::count;
@@ -30,10 +31,10 @@ pub(super) struct Made {
 pub(super) fn make(
     request: &Request<'_>,
     python: &Python,
-    lock: Option<&LockFile>,
+    (lock, uv): (Option<&LockFile>, Option<&Uv>),
     progress: &dyn Progress,
 ) -> Result<Made> {
-    let key = key(python, lock);
+    let key = key(python, lock, uv);
     let folder = request.cache.join("environments");
     let root = folder.join(&key);
     if let Some(made) = existing(&root) {
@@ -47,7 +48,7 @@ pub(super) fn make(
     let staging = folder.join(format!("{key}.staging"));
     fs::remove_folder(&staging)?;
     fs::create_folder(&staging)?;
-    let result = fill(request, python, lock, &staging, progress)
+    let result = fill(request, python, (lock, uv), &staging, progress)
         .and_then(|wheels| finish(&staging, &root, &wheels).map(|()| wheels));
     if result.is_err() {
         // The first error is the one to tell.
@@ -61,14 +62,15 @@ pub(super) fn make(
 }
 
 /// What an environment's contents depend on.
-fn key(python: &Python, lock: Option<&LockFile>) -> String {
+fn key(python: &Python, lock: Option<&LockFile>, uv: Option<&Uv>) -> String {
     let lock = lock.map_or_else(|| "none".to_owned(), |lock| lock.digest.to_string());
     let text = format!(
-        "{FORMAT}\n{lock}\n{}\n{}\n{}\n{}\n",
+        "{FORMAT}\n{lock}\n{}\n{}\n{}\n{}\n{}",
         python.executable.display(),
         python.version,
         python.implementation,
-        python.platform
+        python.platform,
+        uv.map_or("", |uv| &uv.version)
     );
     Digest::of(text.as_bytes()).to_string()
 }
@@ -82,21 +84,23 @@ fn existing(root: &Path) -> Option<Made> {
 fn fill(
     request: &Request<'_>,
     python: &Python,
-    lock: Option<&LockFile>,
+    (lock, uv): (Option<&LockFile>, Option<&Uv>),
     staging: &Path,
     progress: &dyn Progress,
 ) -> Result<Vec<Wheel>> {
     let [major, minor, _] = python.release;
     let into = Destination { root: staging.join("env"), python: format!("{major}.{minor}") };
-    fs::create_folder(&into.packages())?;
-    fs::create_folder(&into.scripts())?;
     let mut wheels = Vec::new();
     if let Some(lock) = lock {
         wheels = fetch(request, python, lock, staging, progress)?;
-        for wheel in &wheels {
-            wheel::unpack(&place(request.cache, wheel), &into)?;
+        let places: Vec<PathBuf> = wheels.iter().map(|wheel| place(request.cache, wheel)).collect();
+        match uv {
+            Some(uv) => uv.install(python, lock, &places, &into)?,
+            None => places.iter().try_for_each(|place| wheel::unpack(place, &into))?,
         }
     }
+    fs::create_folder(&into.packages())?;
+    fs::create_folder(&into.scripts())?;
     link_interpreter(python, &into)?;
     Ok(wheels)
 }
