@@ -12,7 +12,7 @@ use super::surroundings::{Materials, Surroundings};
 use super::work::Work;
 use crate::archive::Package;
 use crate::fs::{create_folder, remove_folder};
-use crate::package::manifest::{Manifest, Placeholder, Test};
+use crate::package::manifest::{Manifest, Placeholder, Resources, Template, Test};
 use crate::package::{IndexedFile, VariantName};
 use crate::progress::Progress;
 
@@ -66,20 +66,18 @@ impl Checks<'_> {
         tests.map(|test| self.test(test, variant, &folder, log)).collect()
     }
 
-    fn test(
+    /// Runs a job to its end, with its lines in the log; hands back the last that is not empty.
+    pub(super) fn watch(
         &self,
-        test: &Test,
+        job: &Job,
         variant: &VariantName,
-        package: &Path,
         log: &mut BuildLog,
-    ) -> Result<TestRecord, Error> {
-        let job = self.job(test, package)?;
+    ) -> Result<String, Error> {
         log.begin(&format!("{} on variant \"{variant}\"", job.title))?;
-        let task = self.progress.start(test.name.as_str(), None, crate::progress::Unit::Items);
-        let began = Instant::now();
+        let task = self.progress.start(&job.title, None, crate::progress::Unit::Items);
         let mut last = String::new();
         let mut trouble = None;
-        let result = self.executor.run(&job, &mut |line| {
+        let result = self.executor.run(job, &mut |line| {
             if let Err(error) = log.line(line) {
                 trouble.get_or_insert(error);
             }
@@ -96,6 +94,20 @@ impl Checks<'_> {
         }
         let title = format!("{} on the variant \"{variant}\"", job.title);
         result.map_err(|error| job_error(&title, error, log, None))?;
+        Ok(last)
+    }
+
+    fn test(
+        &self,
+        test: &Test,
+        variant: &VariantName,
+        package: &Path,
+        log: &mut BuildLog,
+    ) -> Result<TestRecord, Error> {
+        let title = format!("test \"{}\"", test.name);
+        let job = self.job(title, &test.run, &test.resources, package)?;
+        let began = Instant::now();
+        let last = self.watch(&job, variant, log)?;
         let value = metric(&last, &test.metric).map_err(|what| Error::NoMetric {
             test: test.name.clone(),
             variant: variant.clone(),
@@ -114,7 +126,14 @@ impl Checks<'_> {
         Ok(record)
     }
 
-    fn job(&self, test: &Test, package: &Path) -> Result<Job, Error> {
+    /// The job of a test or a probe; what it may write to is empty.
+    pub(super) fn job(
+        &self,
+        title: String,
+        run: &[Template],
+        resources: &Resources,
+        package: &Path,
+    ) -> Result<Job, Error> {
         let scratch = self.work.scratch();
         remove_folder(&scratch)?;
         create_folder(&scratch)?;
@@ -123,7 +142,7 @@ impl Checks<'_> {
         let working_folder = placer.mount(&view, "tree", Access::ReadOnly);
         let out = placer.mount(&scratch, "out", Access::Writable);
         let mut arguments = Vec::new();
-        for template in &test.run {
+        for template in run {
             arguments.push(template.fill(|placeholder| {
                 Ok::<_, Error>(match placeholder {
                     Placeholder::Package => placer.text(package, "package"),
@@ -132,7 +151,6 @@ impl Checks<'_> {
                 })
             })?);
         }
-        let title = format!("test \"{}\"", test.name);
         let plan = self.executor.plan();
         let tree = (view.as_path(), working_folder.as_path());
         let program = self.surroundings.program(&title, &arguments.remove(0), tree, plan)?;
@@ -140,11 +158,11 @@ impl Checks<'_> {
             title,
             program: program.path,
             arguments,
-            variables: self.surroundings.variables(plan, &test.resources),
+            variables: self.surroundings.variables(plan, resources),
             working_folder,
             mounts: placer.finish(self.surroundings),
             scratch: self.work.temporary(),
-            resources: test.resources.clone(),
+            resources: resources.clone(),
         })
     }
 }

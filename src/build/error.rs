@@ -56,6 +56,16 @@ pub enum Error {
         /// What is odd.
         source: OddOutput,
     },
+    /// A probe left no predictions.
+    #[error("the probe \"{probe}\" on the variant \"{variant}\" {what}")]
+    NoPredictions {
+        /// The probe.
+        probe: PartName,
+        /// The variant.
+        variant: VariantName,
+        /// What it did in place of it.
+        what: String,
+    },
     /// A pattern of a variant finds nothing.
     #[error("the variant \"{variant}\" packs {pattern:?}, and nothing is there by that name")]
     NothingFound {
@@ -148,6 +158,7 @@ impl Explain for Error {
             Self::BadPattern { .. } => "bad-pattern",
             Self::Reserved { .. } => "reserved-name",
             Self::NoMetric { .. } => "no-metric",
+            Self::NoPredictions { .. } => "no-predictions",
             Self::BelowBound { .. } => "test-failed",
             Self::NoStep { .. } => "no-such-step",
             Self::NoVariant { .. } => "no-such-variant",
@@ -171,6 +182,9 @@ impl Explain for Error {
                 "the last line that a test prints is one JSON object, such as {\"loss\": 1.5}"
                     .to_owned(),
             ),
+            Self::NoPredictions { .. } => {
+                Some("a probe writes one prediction a line to {out}/predictions.txt".to_owned())
+            }
             Self::NoStep { steps, .. } => Some(there_are("step", steps)),
             Self::NoVariant { variants, .. } => Some(there_are("variant", variants)),
             Self::OddOutput { .. }

@@ -80,9 +80,11 @@ fn contract(manifest: &Manifest) -> Value {
     let reproducibility = &manifest.reproducibility;
     let mut contract = Map::new();
     contract.insert("level".to_owned(), json!(reproducibility.level.as_str()));
-    for (name, value) in
-        [("max-abs", reproducibility.max_abs), ("min-cosine", reproducibility.min_cosine)]
-    {
+    for (name, value) in [
+        ("max-abs", reproducibility.max_abs),
+        ("min-cosine", reproducibility.min_cosine),
+        ("min-agreement", reproducibility.min_agreement),
+    ] {
         if let Some(value) = value {
             contract.insert(name.to_owned(), json!(value.to_string()));
         }

@@ -15,6 +15,7 @@ pub mod machine;
 pub mod metrics;
 pub mod outputs;
 pub mod packing;
+pub mod probes;
 pub mod record;
 pub mod report;
 pub mod sandbox;

@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use globset::GlobBuilder;
 
 use super::error::Error;
+use super::probes::Predictions;
 use super::record::OutputRecord;
 use crate::archive::{self, WriteOptions};
+use crate::fs::{create_folder, write_atomically};
 use crate::package::manifest::{MANIFEST_NAME, Manifest, Variant};
 use crate::package::{
     Digest, FileMode, INDEX_FORMAT, INPUTS_PATH, IndexedFile, PackageIndex, PackagePath,
@@ -57,26 +59,24 @@ impl Packing<'_> {
         &self,
         variant: &Variant,
         output: Shelf<'_>,
+        predictions: &[Predictions],
         goal: &Path,
     ) -> Result<OutputRecord, Error> {
         let chosen = self.choose(variant, output)?;
         let mut files: Vec<IndexedFile> = chosen.iter().map(|(file, _)| file.clone()).collect();
-        files.push(own(MANIFEST_NAME, self.manifest_text));
-        files.push(own(INPUTS_PATH, self.inputs));
+        let written = self.written(predictions);
+        files.extend(written.iter().map(|(path, bytes)| own(path, bytes)));
         files.sort_by(|one, other| one.path.cmp(&other.path));
         let index = self.index(variant, files);
         let places: BTreeMap<&PackagePath, &PathBuf> =
             chosen.iter().map(|(file, place)| (&file.path, place)).collect();
         let contents = |file: &IndexedFile| -> crate::fs::Result<Box<dyn Read + Send>> {
-            Ok(match places.get(&file.path) {
-                Some(place) => {
-                    Box::new(File::open(place).map_err(crate::fs::Error::at("open", place))?)
-                }
-                None if file.path.as_str() == MANIFEST_NAME => {
-                    Box::new(std::io::Cursor::new(self.manifest_text.to_vec()))
-                }
-                None => Box::new(std::io::Cursor::new(self.inputs.to_vec())),
-            })
+            if let Some(place) = places.get(&file.path) {
+                let open = File::open(place).map_err(crate::fs::Error::at("open", place));
+                return Ok(Box::new(open?));
+            }
+            let bytes = written.iter().find(|(path, _)| path == file.path.as_str());
+            Ok(Box::new(std::io::Cursor::new(bytes.map_or_else(Vec::new, |it| it.1.to_vec()))))
         };
         let file = index.release().file_name();
         let options = WriteOptions { threads: self.threads, level: None };
@@ -91,6 +91,39 @@ impl Packing<'_> {
             unpacked_size: packed.unpacked_size,
             files: index.files,
         })
+    }
+
+    /// Lays the files of `variant` out in an empty folder as they will be unpacked, without
+    /// predictions: for those who make them.
+    ///
+    /// # Errors
+    /// As [`Packing::pack`].
+    pub fn lay_out(
+        &self,
+        variant: &Variant,
+        output: Shelf<'_>,
+        folder: &Path,
+    ) -> Result<(), Error> {
+        for (file, place) in self.choose(variant, output)? {
+            let goal = file.path.below(folder);
+            create_folder(goal.parent().unwrap_or(folder))?;
+            reflink_copy::reflink_or_copy(&place, &goal)
+                .map_err(crate::fs::Error::at("copy", &place))?;
+        }
+        for (path, bytes) in self.written(&[]) {
+            write_atomically(&folder.join(path), bytes)?;
+        }
+        Ok(())
+    }
+
+    /// What mpkg itself puts into a package.
+    fn written<'b>(&'b self, predictions: &'b [Predictions]) -> Vec<(String, &'b [u8])> {
+        let mut written = vec![
+            (MANIFEST_NAME.to_owned(), self.manifest_text),
+            (INPUTS_PATH.to_owned(), self.inputs),
+        ];
+        written.extend(predictions.iter().map(|it| (it.path(), it.text.as_slice())));
+        written
     }
 
     fn index(&self, variant: &Variant, files: Vec<IndexedFile>) -> PackageIndex {

@@ -55,6 +55,9 @@ pub struct BuildRecord {
     pub outputs: Vec<OutputRecord>,
     /// The tests, on each variant.
     pub tests: Vec<TestRecord>,
+    /// The predictions of the probes, on each variant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<ProbeRecord>,
     /// How alike two builds in a row were, where they were made: the weakest verdict of all variants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked: Option<String>,
@@ -276,6 +279,22 @@ pub struct TestRecord {
     pub seconds: f64,
 }
 
+/// The predictions of one probe on one variant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ProbeRecord {
+    /// Its name.
+    pub name: PartName,
+    /// The variant that it ran on.
+    pub variant: VariantName,
+    /// How many predictions there are.
+    pub predictions: u64,
+    /// The digest of the file that they stand in.
+    pub sha256: Digest,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
 impl TestRecord {
     /// The result as a line for people.
     #[must_use]
@@ -298,6 +317,9 @@ pub struct ReproducibilityRecord {
     /// The smallest cosine of two tensors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_cosine: Option<f64>,
+    /// The smallest share of a probe's predictions that is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_agreement: Option<f64>,
 }
 
 impl From<&Reproducibility> for ReproducibilityRecord {
@@ -306,6 +328,7 @@ impl From<&Reproducibility> for ReproducibilityRecord {
             level: contract.level.as_str().to_owned(),
             max_abs: contract.max_abs,
             min_cosine: contract.min_cosine,
+            min_agreement: contract.min_agreement,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::words::{count, size};
 use crate::build::metrics::short;
 use crate::explain::printable;
-use crate::reproduce::{Comparison, FileFacts, Verdict, WeightsFacts};
+use crate::reproduce::{Agreement, Comparison, FileFacts, Verdict, WeightsFacts};
 
 /// The most tensors, names or files that are listed one by one.
 const MOST_LISTED: usize = 20;
@@ -36,13 +36,21 @@ fn about(file: &FileFacts) -> Vec<String> {
     if first.mode != second.mode {
         lines.push("it is a program in one and not in the other".to_owned());
     }
-    if let Some(weights) = &file.weights {
+    if let Some(found) = &file.predictions {
+        lines.push(agreement(found));
+    } else if let Some(weights) = &file.weights {
         lines.extend(weights_lines(weights));
     } else if let Some(place) = file.first_difference {
         let sizes = format!("{} and {}", size(first.size), size(second.size));
         lines.push(format!("{sizes}, differing from byte {place} on"));
     }
     lines
+}
+
+/// How many predictions are the same.
+pub(super) fn agreement(found: &Agreement) -> String {
+    let all = found.first.max(found.second);
+    format!("{} of {all} predictions agree ({})", found.agreeing, short(found.agreement))
 }
 
 /// What was measured of weights.

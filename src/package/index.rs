@@ -10,6 +10,8 @@ pub const INDEX_FORMAT: u32 = 1;
 pub const INDEX_PATH: &str = ".mpkg/index.json";
 /// The place of a binary package's build inputs.
 pub const INPUTS_PATH: &str = ".mpkg/inputs.json";
+/// The folder of a binary package's predictions: `NAME.txt` of each probe.
+pub const PROBES_FOLDER: &str = ".mpkg/probes/";
 
 /// Whether a package holds the form that its author changes, or the one that machines load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

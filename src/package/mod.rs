@@ -14,8 +14,8 @@ mod version;
 
 pub use digest::{Digest, Hasher, InvalidDigest};
 pub use index::{
-    Dependency, FileMode, INDEX_FORMAT, INDEX_PATH, INPUTS_PATH, IndexedFile, PackageIndex,
-    PackageType, Release,
+    Dependency, FileMode, INDEX_FORMAT, INDEX_PATH, INPUTS_PATH, IndexedFile, PROBES_FOLDER,
+    PackageIndex, PackageType, Release,
 };
 pub use kind::{InvalidKind, Kind};
 pub use lock::{InvalidLock, LOCK_FORMAT, LOCK_NAME, LONGEST_LOCK, LockFile, LockedPackage};

@@ -9,18 +9,23 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::agreement::{Agreement, agreement};
 use super::error::Result;
 use super::shards;
 use super::tensors::WeightsFacts;
 use super::verdict::{Tolerance, Verdict};
 use super::weights::{Weights, compare_weights, format_of};
 use crate::explain::count;
-use crate::fs::Error as FileError;
+use crate::fs::{Error as FileError, read_to_string};
 use crate::package::manifest::MANIFEST_NAME;
 use crate::package::{
-    Digest, FileMode, INDEX_PATH, INPUTS_PATH, IndexedFile, PackageIndex, PackagePath,
+    Digest, FileMode, INDEX_PATH, INPUTS_PATH, IndexedFile, PROBES_FOLDER, PackageIndex,
+    PackagePath,
 };
 use crate::progress::Progress;
+
+/// The longest file of predictions that is read, in bytes.
+const LONGEST_PREDICTIONS: u64 = 256 << 20;
 
 /// One of two packages: its index and the folder that it is unpacked in.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +66,8 @@ pub struct FileFacts {
     pub first_difference: Option<u64>,
     /// What was measured, where it holds weights that differ.
     pub weights: Option<WeightsFacts>,
+    /// How many predictions are the same, where it holds those of a probe and differs.
+    pub predictions: Option<Agreement>,
 }
 
 /// A file of a package.
@@ -80,6 +87,10 @@ impl FileFacts {
     #[must_use]
     pub fn in_words(&self) -> String {
         let mut words = format!("{} is {}", self.path, self.verdict);
+        if let Some(found) = &self.predictions {
+            let _ = write!(words, " ({} of {} predictions agree)", found.agreeing, found.first);
+            return words;
+        }
         let facts = match (&self.weights, self.first_difference) {
             (Some(weights), _) => {
                 let all = usize::try_from(weights.tensors).unwrap_or(usize::MAX);
@@ -140,6 +151,22 @@ impl Comparison {
             if both && path != MANIFEST_NAME && path != INPUTS_PATH && path != INDEX_PATH {
                 file.verdict = file.verdict.max(Verdict::EqualBehaviour);
             }
+        }
+        self.grade();
+    }
+
+    /// Whether every file of predictions agrees as is promised.
+    #[must_use]
+    pub fn predictions_agree(&self) -> bool {
+        let mut files =
+            self.files.iter().filter(|file| file.path.as_str().starts_with(PROBES_FOLDER));
+        files.all(|file| file.verdict >= Verdict::WithinTolerance)
+    }
+
+    /// Grades again, now that the predictions at `path` are known not to be those of the weights.
+    pub fn predictions_differ(&mut self, path: &str) {
+        for file in self.files.iter_mut().filter(|file| file.path.as_str() == path) {
+            file.verdict = Verdict::Different;
         }
         self.grade();
     }
@@ -264,6 +291,13 @@ impl<'a> Pairing<'a> {
             let weights = compare_weights(&one, &other, self.progress)?;
             entry.verdict = self.grade(&weights);
             entry.weights = Some(weights);
+        } else if path.as_str().starts_with(PROBES_FOLDER) {
+            let read = |path: &Path| read_to_string(path, LONGEST_PREDICTIONS);
+            let found = agreement(read(&one)?.as_bytes(), read(&other)?.as_bytes());
+            if self.tolerance.agrees(&found) {
+                entry.verdict = Verdict::WithinTolerance;
+            }
+            entry.predictions = Some(found);
         } else {
             entry.first_difference = first_difference(&one, &other)?;
         }
@@ -296,6 +330,7 @@ fn entry(
         second: second.map(Found::from),
         first_difference: None,
         weights: None,
+        predictions: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Comparing what was built with what was released, and grading it (spec/attestation.md).
 
+mod agreement;
 mod compare;
 mod contents;
 mod distance;
@@ -10,6 +11,7 @@ mod tensors;
 mod verdict;
 mod weights;
 
+pub use agreement::{Agreement, agreement};
 pub use contents::{Comparison, FileFacts, Found, Side, compare_contents};
 pub use error::{Error, Result};
 pub use tensors::{TensorFacts, Unlike, WeightsFacts};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::agreement::Agreement;
 use super::tensors::WeightsFacts;
 use crate::package::manifest::Reproducibility;
 
@@ -48,15 +49,24 @@ pub struct Tolerance {
     pub max_abs: Option<f64>,
     /// The smallest cosine of two tensors.
     pub min_cosine: Option<f64>,
+    /// The smallest share of a probe's predictions that is the same.
+    pub min_agreement: Option<f64>,
 }
 
 impl From<&Reproducibility> for Tolerance {
     fn from(contract: &Reproducibility) -> Self {
-        Self { max_abs: contract.max_abs, min_cosine: contract.min_cosine }
+        let Reproducibility { max_abs, min_cosine, min_agreement, .. } = *contract;
+        Self { max_abs, min_cosine, min_agreement }
     }
 }
 
 impl Tolerance {
+    /// Whether predictions agree as is promised; where nothing is, all of them must.
+    #[must_use]
+    pub fn agrees(&self, found: &Agreement) -> bool {
+        found.first == found.second && found.agreement >= self.min_agreement.unwrap_or(1.0)
+    }
+
     /// Whether weights that differ are within the tolerance. Where nothing is promised nothing is
     /// within it, and neither is what could not be measured.
     pub(super) fn holds(&self, facts: &WeightsFacts) -> bool {

@@ -25,6 +25,7 @@ mod operator;
 mod operator_attestations;
 mod operator_serve;
 mod packing;
+mod probes;
 mod readme;
 mod rebuild;
 mod registries;

@@ -292,13 +292,13 @@ error: {package} has a place in tests only
     assert_data_eq!(
         complaint("{package}", "{step.train}"),
         str![[r#"
-error: {step.NAME} has no place in a test
+error: {step.NAME} has no place in a test or probe
   --> mpkg.toml:33:35
    |
 33 | run = ["python3", "evaluate.py", "{step.train}"]
    |                                   ^^^^^^^^^^^^
    |
-   = help: a test sees what a user has: the packed variant, {package}
+   = help: it sees what a user has: the packed variant, {package}
 
 "#]]
     );
@@ -682,6 +682,7 @@ fn the_keys_of_the_specification_are_those_of_the_program() {
         ("## 7.", "[[variant]]\nxx = 1\n"),
         ("## 8.", "[reproducibility]\nxx = 1\n"),
         ("## 9.", "[[test]]\nxx = 1\n"),
+        ("## 10.", "[[probe]]\nxx = 1\n"),
     ] {
         let section = spec.split(title).nth(1).and_then(|rest| rest.split("\n## ").next());
         let section = section.expect("the section");

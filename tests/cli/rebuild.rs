@@ -6,6 +6,7 @@ use mpkg::crypto::statement::{PROVENANCE_V1, REBUILD_V1, Statement};
 use mpkg::crypto::{Envelope, PublicKey};
 use serde_json::{Value, json};
 
+use crate::support::packages::repack;
 use crate::support::{Finished, World};
 
 /// A model of 64 weights to which each run adds noise of the size that stands in `noise.txt`, from
@@ -201,31 +202,11 @@ fn signed(world: &World, path: &str, key: PublicKey) -> Statement {
     Statement::parse(&verified.payload).unwrap()
 }
 
-/// Repacks the binary package with its files changed by `change`, and its digests made right.
-fn repack(world: &World, change: impl Fn(&Path)) {
-    let package = mpkg::archive::Package::open(&world.path(PACKAGE)).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let one = std::num::NonZeroUsize::MIN;
-    package.extract(folder.path(), one, &mpkg::progress::Silent).unwrap();
-    change(folder.path());
-    let index = package.index().clone();
-    let paths: Vec<_> = index.files.iter().map(|file| file.path.clone()).collect();
-    let files = paths
-        .iter()
-        .map(|path| {
-            let bytes = std::fs::read(folder.path().join(path.as_str())).unwrap();
-            (path.to_string(), bytes)
-        })
-        .collect::<Vec<_>>();
-    std::fs::remove_file(world.path(PACKAGE)).unwrap();
-    crate::support::packages::pack(&world.path("tree/dist"), index, &files, &[], None);
-}
-
 #[test]
 fn a_released_weight_that_the_source_does_not_make_is_found() {
     let world = World::new();
     build(&world, "0 plain", "[reproducibility]\nlevel = \"bitwise\"\n");
-    repack(&world, |folder| {
+    repack(&world.path(PACKAGE), |folder| {
         let path = folder.join("model.safetensors");
         let mut bytes = std::fs::read(&path).unwrap();
         let last = bytes.len() - 1;
@@ -272,11 +253,11 @@ fn inputs_that_contradict_the_source_are_an_error_before_any_step_runs() {
             std::fs::write(&path, mpkg::crypto::canonical::to_vec(&value).unwrap()).unwrap();
         }
     };
-    repack(&world, inputs(|value| value["seeds"] = json!({"train": "12"})));
+    repack(&world.path(PACKAGE), inputs(|value| value["seeds"] = json!({"train": "12"})));
     let finished = world.run(["rebuild", PACKAGE]);
     finished.fails_with(&["does not give the inputs that are recorded: seeds differ"]);
     assert!(!world.path("rebuilt").exists(), "nothing was written");
-    repack(&world, inputs(|value| value["source"] = json!("ab".repeat(32))));
+    repack(&world.path(PACKAGE), inputs(|value| value["source"] = json!("ab".repeat(32))));
     world.run(["rebuild", PACKAGE]).fails_with(&["contradicts itself"]);
 }
 

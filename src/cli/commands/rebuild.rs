@@ -10,7 +10,7 @@ use super::{Context, Failure, Outcome};
 use crate::build::local::Local;
 use crate::build::record::TestRecord;
 use crate::build::sandbox::SandboxLevel;
-use crate::cli::comparison::lines;
+use crate::cli::comparison::{agreement, lines};
 use crate::cli::outcome::Answer;
 use crate::cli::passphrase::PassphraseArguments;
 use crate::crypto::statement::LOCAL_BUILDER;
@@ -101,6 +101,11 @@ fn text(rebuilt: &Rebuilt, attested: Option<&Attested>) -> String {
     let mut text = vec![format!("{}: {}", rebuilt.release, rebuilt.comparison.verdict)];
     text.extend(lines(&rebuilt.comparison));
     text.extend(rebuilt.tests.iter().map(TestRecord::in_words));
+    let least = rebuilt.promise.min_agreement.unwrap_or(1.0);
+    text.extend(rebuilt.probes.iter().map(|probe| {
+        let found = agreement(&probe.agreement);
+        format!("Probe {}: {found}, must be at least {least}", probe.name)
+    }));
     let level = &rebuilt.promise.level;
     text.push(match rebuilt.keeps_promise() {
         true => format!("Promised: {level} reproducibility, which was found"),

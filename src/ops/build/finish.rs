@@ -13,14 +13,15 @@ use crate::build::executor::Executor;
 use crate::build::log::BuildLog;
 use crate::build::machine::Machine;
 use crate::build::packing::{Packing, Shelf};
+use crate::build::probes::Predictions;
 use crate::build::record::{
-    BuildRecord, OutputRecord, RECORD_FORMAT, ReproducibilityRecord, Seconds, SourceRecord,
-    StepRecord, TestRecord,
+    BuildRecord, OutputRecord, ProbeRecord, RECORD_FORMAT, ReproducibilityRecord, Seconds,
+    SourceRecord, StepRecord, TestRecord,
 };
 use crate::build::report;
 use crate::build::steps::Finished;
-use crate::fs::write_atomically;
-use crate::package::manifest::Manifest;
+use crate::fs::{create_folder, remove_folder, write_atomically};
+use crate::package::manifest::{Manifest, Variant};
 use crate::package::{IndexedFile, PackageIndex};
 
 /// A build that is done.
@@ -36,6 +37,16 @@ pub struct Built {
     pub log: PathBuf,
     /// The build's folder, where it was to be kept.
     pub kept: Option<PathBuf>,
+    /// What the probes found on the package beside, where they ran on it.
+    pub beside: Vec<Predictions>,
+}
+
+/// What was packed.
+#[derive(Default)]
+struct Packages {
+    outputs: Vec<OutputRecord>,
+    probes: Vec<ProbeRecord>,
+    beside: Vec<Predictions>,
 }
 
 /// All that the last part of a build needs.
@@ -59,7 +70,7 @@ impl Ending<'_> {
         let dist = Dist::stage(&results)?;
         let began = Instant::now();
         let source = self.pack_source(&self.prepared.index, &dist)?;
-        let outputs = self.pack_variants(&source, &dist)?;
+        let Packages { outputs, probes, beside } = self.pack_variants(&source, &dist, log)?;
         let pack_seconds = began.elapsed().as_secs_f64();
         let began = Instant::now();
         let tests = self.test(&outputs, &dist, log)?;
@@ -74,7 +85,8 @@ impl Ending<'_> {
             pack: pack_seconds,
             test: test_seconds,
         };
-        let record = BuildRecord { checked, ..self.record(source, outputs, tests, seconds) };
+        let record =
+            BuildRecord { probes, checked, ..self.record(source, outputs, tests, seconds) };
         write_atomically(
             &dist.folder().join(record.report_name()),
             report::page(&record).as_bytes(),
@@ -84,7 +96,7 @@ impl Ending<'_> {
         names.extend(record.outputs.iter().map(|output| output.file.clone()));
         names.extend([record.report_name(), record.file_name()]);
         let files = dist.commit(&names)?;
-        Ok(Built { record, results, files, log: log.path().to_owned(), kept: None })
+        Ok(Built { record, results, files, log: log.path().to_owned(), kept: None, beside })
     }
 
     /// Holds the packages against those of another build, where there was one.
@@ -130,7 +142,8 @@ impl Ending<'_> {
         &self,
         source: &SourceRecord,
         dist: &Dist,
-    ) -> Result<Vec<OutputRecord>, BuildError> {
+        log: &mut BuildLog,
+    ) -> Result<Packages, BuildError> {
         let prepared = self.prepared;
         let tree = &prepared.opened.tree;
         let inputs = prepared.inputs(source.package_digest)?;
@@ -144,13 +157,55 @@ impl Ending<'_> {
             progress: self.setting.progress,
         };
         let nothing: &[IndexedFile] = &[];
-        let mut outputs = Vec::new();
+        let mut packages = Packages::default();
         for variant in &self.manifest.variants {
             let (folder, files) =
                 self.finished.get(&variant.from).unwrap_or((tree.root(), nothing));
-            outputs.push(packing.pack(variant, Shelf { folder, files }, dist.folder())?);
+            let shelf = Shelf { folder, files };
+            let predictions = self.probe(variant, shelf, &packing, log)?;
+            let output = packing.pack(variant, shelf, &predictions, dist.folder())?;
+            packages.probes.extend(predictions.iter().map(|it| it.record(&variant.name)));
+            if let Some(beside) = &self.options.beside
+                && beside.package != output.package_digest
+            {
+                let found = self.checks().probe(&variant.name, &beside.folder, log)?;
+                packages.beside.extend(found);
+            }
+            packages.outputs.push(output);
         }
-        Ok(outputs)
+        Ok(packages)
+    }
+
+    /// Lays a variant out as it will be unpacked, and runs the probes on it.
+    fn probe(
+        &self,
+        variant: &Variant,
+        shelf: Shelf<'_>,
+        packing: &Packing<'_>,
+        log: &mut BuildLog,
+    ) -> Result<Vec<Predictions>, BuildError> {
+        let checks = self.checks();
+        if !checks.any_probe_for(&variant.name) {
+            return Ok(Vec::new());
+        }
+        let folder = self.prepared.opened.work.package(&variant.name);
+        remove_folder(&folder)?;
+        create_folder(&folder)?;
+        packing.lay_out(variant, shelf, &folder)?;
+        Ok(checks.probe(&variant.name, &folder, log)?)
+    }
+
+    fn checks(&self) -> Checks<'_> {
+        let prepared = self.prepared;
+        Checks {
+            manifest: self.manifest,
+            tree: (prepared.opened.tree.root(), &prepared.index.files),
+            materials: &prepared.materials,
+            surroundings: &prepared.surroundings,
+            work: &prepared.opened.work,
+            executor: self.executor,
+            progress: self.setting.progress,
+        }
     }
 
     fn test(
@@ -162,16 +217,7 @@ impl Ending<'_> {
         if self.options.tests == TestRun::Skip {
             return Ok(Vec::new());
         }
-        let prepared = self.prepared;
-        let checks = Checks {
-            manifest: self.manifest,
-            tree: (prepared.opened.tree.root(), &prepared.index.files),
-            materials: &prepared.materials,
-            surroundings: &prepared.surroundings,
-            work: &prepared.opened.work,
-            executor: self.executor,
-            progress: self.setting.progress,
-        };
+        let checks = self.checks();
         let mut records = Vec::new();
         for output in outputs {
             records.extend(checks.run(&output.variant, &dist.folder().join(&output.file), log)?);
@@ -208,6 +254,7 @@ impl Ending<'_> {
             outputs,
             tests,
             checked: None,
+            probes: Vec::new(),
             reproducibility: ReproducibilityRecord::from(&self.manifest.reproducibility),
             tainted,
         }

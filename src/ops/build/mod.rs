@@ -12,7 +12,7 @@ mod twin;
 pub use dependencies::{Dependencies, Pinned, Place};
 pub use error::BuildError;
 pub use finish::Built;
-pub use options::{BuildOptions, BuildSource, Keep, LockUse, Setting, StepShelf, TestRun};
+pub use options::{Beside, BuildOptions, BuildSource, Keep, LockUse, Setting, StepShelf, TestRun};
 pub use plan::{Plan, PlannedData, PlannedPackage, PlannedStep, PlannedTest};
 pub use prepare::{Prepared, prepare};
 pub use source::{Opened, Origin};
@@ -32,7 +32,7 @@ use crate::build::work::Work;
 #[derive(Debug)]
 pub enum Outcome {
     /// Only the plan was asked for.
-    Planned(Plan),
+    Planned(Box<Plan>),
     /// A shell was opened and closed.
     Shell,
     /// It is built.
@@ -54,7 +54,7 @@ pub fn build(
     let dependencies = dependencies::resolve(&opened.tree, options, setting)?;
     let plan = plan::plan(&opened.tree, &dependencies, options, setting)?;
     if options.dry_run {
-        return Ok(Outcome::Planned(plan));
+        return Ok(Outcome::Planned(Box::new(plan)));
     }
     plan.say(setting.progress);
     let prepared = prepare(opened, &dependencies, setting)?;

@@ -8,7 +8,7 @@ use crate::build::Error;
 use crate::build::steps::Reuse;
 use crate::net::Client;
 use crate::package::manifest::Manifest;
-use crate::package::{PartName, VariantName};
+use crate::package::{Digest, PartName, VariantName};
 use crate::progress::Progress;
 use crate::registry::Selection;
 use crate::resolve::Wish;
@@ -44,6 +44,17 @@ pub struct BuildOptions {
     pub inputs: Option<Vec<u8>>,
     /// Where the packages of another build lie that must be as alike as the manifest promises.
     pub twin: Option<PathBuf>,
+    /// A package that the probes run on as well, where the one that is built is another.
+    pub beside: Option<Beside>,
+}
+
+/// An unpacked package beside the one that is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beside {
+    /// Where it lies.
+    pub folder: PathBuf,
+    /// Its package digest.
+    pub package: Digest,
 }
 
 /// What is built.
@@ -129,6 +140,7 @@ impl BuildOptions {
             shelf: StepShelf::Home,
             inputs: None,
             twin: None,
+            beside: None,
         }
     }
 

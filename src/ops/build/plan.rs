@@ -28,6 +28,8 @@ pub struct Plan {
     pub variants: Vec<VariantName>,
     /// Tests on the packed variants.
     pub tests: Vec<PlannedTest>,
+    /// Probes whose predictions are packed.
+    pub probes: Vec<PartName>,
     /// Bytes to be fetched, wheels of the environment not counted.
     pub to_fetch: u64,
     /// Whether `mpkg.lock` is brought up to date.
@@ -152,6 +154,7 @@ pub(super) fn plan(
         steps: steps.collect(),
         variants: manifest.variants.iter().map(|variant| variant.name.clone()).collect(),
         tests: tests.collect(),
+        probes: manifest.probes.iter().map(|probe| probe.name.clone()).collect(),
         to_fetch,
         lock_changes: dependencies.changed,
     })
@@ -198,6 +201,7 @@ impl Plan {
             ));
         }
         lines.extend(self.variants.iter().map(|variant| format!("  variant  {variant}")));
+        lines.extend(self.probes.iter().map(|probe| format!("  probe    {probe}")));
         lines.extend(
             self.tests.iter().map(|test| format!("  test     {}  {}", test.name, test.bound)),
         );

@@ -17,6 +17,7 @@ impl Rebuilt {
             "index-changed": self.comparison.index_changed,
             "files": self.comparison.files,
             "tests": self.tests,
+            "probes": self.probes,
             "promise": self.promise,
             "promise-kept": self.keeps_promise(),
             "environment": self.record.environment,

@@ -4,15 +4,17 @@ mod attest;
 mod document;
 mod error;
 mod page;
+mod probes;
 mod source;
 
 pub use attest::{AttestOptions, Attested, attest};
 pub use error::Error;
+pub use probes::ProbeFacts;
 
 use std::path::{Path, PathBuf};
 
 use super::build::{
-    BuildOptions, BuildSource, Built, LockUse, Outcome, Setting, StepShelf, TestRun, build,
+    Beside, BuildOptions, BuildSource, Built, LockUse, Outcome, Setting, StepShelf, TestRun, build,
 };
 use super::catalogue::open;
 use super::released::{Operand, Unpacked, released};
@@ -58,6 +60,8 @@ pub struct Rebuilt {
     pub comparison: Comparison,
     /// What the tests found on the rebuilt package.
     pub tests: Vec<TestRecord>,
+    /// How the predictions of both agree.
+    pub probes: Vec<ProbeFacts>,
     /// What the manifest promises.
     pub promise: ReproducibilityRecord,
     /// The record of the rebuild.
@@ -108,12 +112,18 @@ pub fn rebuild(
     let built = build_again(&first, &recorded, source, options, setting, executor)?;
     let rebuilt_file = built.results.join(&built.record.outputs[0].file);
     let second = Unpacked::of(open(&rebuilt_file)?, setting)?;
-    let promise = built.record.reproducibility.clone();
-    let tolerance = Tolerance { max_abs: promise.max_abs, min_cosine: promise.min_cosine };
+    let promise: ReproducibilityRecord = built.record.reproducibility.clone();
+    let ReproducibilityRecord { max_abs, min_cosine, min_agreement, .. } = promise;
+    let tolerance = Tolerance { max_abs, min_cosine, min_agreement };
     let mut comparison =
         compare_contents(first.side(), second.side(), &tolerance, setting.progress)?;
     let tests = built.record.tests.clone();
-    if !tests.is_empty() && tests.iter().all(|test| test.passed) {
+    let probes = probes::compare(first.side(), second.side(), &built.beside)?;
+    for probe in probes.iter().filter(|probe| !tolerance.agrees(&probe.agreement)) {
+        comparison.predictions_differ(&probe.path);
+    }
+    let is_tested = !tests.is_empty() || !probes.is_empty();
+    if is_tested && comparison.predictions_agree() && tests.iter().all(|test| test.passed) {
         comparison.behaves_equally();
     }
     let release = first.package().index().release();
@@ -128,6 +138,7 @@ pub fn rebuild(
         release,
         comparison,
         tests,
+        probes,
         promise,
         record: built.record,
         earlier: found.record,
@@ -194,6 +205,10 @@ fn build_again(
         tests: TestRun::Record,
         shelf: StepShelf::Apart(shelf),
         inputs: Some(recorded.inputs.clone()),
+        beside: Some(Beside {
+            folder: released.side().folder.to_owned(),
+            package: released.package().package_digest(),
+        }),
         ..BuildOptions::of(BuildSource::File(source))
     };
     let outcome = build(&build_options, setting, executor);

@@ -20,6 +20,7 @@ pub(super) fn page(rebuilt: &Rebuilt) -> String {
         tensors(&mut page, file);
     }
     tests(&mut page, rebuilt);
+    probes(&mut page, rebuilt);
     curves(&mut page, rebuilt);
     machines(&mut page, rebuilt);
     page.push_str("</html>\n");
@@ -140,6 +141,24 @@ fn tests(page: &mut String, rebuilt: &Rebuilt) {
             short(test.value),
             escape(&test.bound),
             format!("<span class=\"{class}\">{word}</span>"),
+        ]);
+    }
+    table.end();
+}
+
+fn probes(page: &mut String, rebuilt: &Rebuilt) {
+    if rebuilt.probes.is_empty() {
+        return;
+    }
+    let headings = ["Probe", "Predictions#", "Agreeing#", "Agreement#"];
+    let mut table = Table::new(page, "Probes", &headings);
+    for probe in &rebuilt.probes {
+        let found = &probe.agreement;
+        table.row(&[
+            escape(&probe.name),
+            found.first.max(found.second).to_string(),
+            found.agreeing.to_string(),
+            short(found.agreement),
         ]);
     }
     table.end();

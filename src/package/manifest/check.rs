@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::Range;
 
-use super::recipe::{DraftStep, DraftTest, DraftVariant};
-use super::{Placeholder, Step, Template, Test, Variant};
+use super::recipe::{DraftProbe, DraftStep, DraftTest, DraftVariant};
+use super::{Placeholder, Probe, Step, Template, Test, Variant};
 use crate::package::document::{At, Problem, Reader};
 use crate::package::{PackageName, PartName, VariantName};
 
@@ -24,6 +24,7 @@ pub(super) struct Names<'a> {
 enum Place {
     Step { seeded: Seeded },
     Test,
+    Probe,
 }
 
 /// Whether a step states a seed.
@@ -83,16 +84,19 @@ impl Names<'_> {
             (Placeholder::Step(name), Place::Step { .. }) => {
                 self.look_up(span, "step", name, &self.steps);
             }
-            (Placeholder::Step(_), Place::Test) => refuse(
-                "{step.NAME} has no place in a test",
-                "a test sees what a user has: the packed variant, {package}",
+            (Placeholder::Step(_), Place::Test | Place::Probe) => refuse(
+                "{step.NAME} has no place in a test or probe",
+                "it sees what a user has: the packed variant, {package}",
             ),
             (Placeholder::Out, Place::Test) => refuse(
                 "{out} has no place in a test",
                 "a test writes nothing: it prints one JSON object on its last line",
             ),
-            (Placeholder::Seed, Place::Test) => {
-                refuse("{seed} has no place in a test", "a test has no seed: write the number");
+            (Placeholder::Seed, Place::Test | Place::Probe) => {
+                refuse(
+                    "{seed} has no place in a test or probe",
+                    "it has no seed: write the number",
+                );
             }
             (Placeholder::Seed, Place::Step { seeded: Seeded::No }) => {
                 refuse("{seed} stands in a step without `seed`", "add `seed = 1337` to the step");
@@ -101,9 +105,9 @@ impl Names<'_> {
                 "{package} has a place in tests only",
                 "a step runs before anything is packed: use {step.NAME} for another step's output",
             ),
-            (Placeholder::Out, Place::Step { .. })
+            (Placeholder::Out, Place::Step { .. } | Place::Probe)
             | (Placeholder::Seed, Place::Step { seeded: Seeded::Yes })
-            | (Placeholder::Package, Place::Test) => {}
+            | (Placeholder::Package, Place::Test | Place::Probe) => {}
         }
     }
 }
@@ -259,4 +263,25 @@ pub(super) fn tests(names: &Names<'_>, drafts: Vec<DraftTest>) -> Vec<Test> {
             })
         })
         .collect()
+}
+
+/// The probes.
+pub(super) fn probes(names: &Names<'_>, drafts: Vec<DraftProbe>) -> Vec<Probe> {
+    for draft in &drafts {
+        for argument in &draft.run {
+            names.template(argument, Place::Probe);
+        }
+        for variant in &draft.variants {
+            names.look_up(variant.span.clone(), "variant", &variant.value, &names.variants);
+        }
+    }
+    let probe = |draft: DraftProbe| {
+        Some(Probe {
+            name: draft.name?.value,
+            run: draft.run.into_iter().map(|argument| argument.value).collect(),
+            variants: draft.variants.into_iter().map(|variant| variant.value).collect(),
+            resources: draft.resources,
+        })
+    };
+    drafts.into_iter().filter_map(probe).collect()
 }

@@ -51,6 +51,8 @@ pub struct Manifest {
     pub reproducibility: Reproducibility,
     /// `[[test]]`, in the manifest's order.
     pub tests: Vec<Test>,
+    /// `[[probe]]`, in the manifest's order.
+    pub probes: Vec<Probe>,
 }
 
 /// `[package]`: what the package is.
@@ -288,6 +290,8 @@ pub struct Reproducibility {
     pub max_abs: Option<f64>,
     /// The smallest cosine of two tensors at `level = "tensor"`.
     pub min_cosine: Option<f64>,
+    /// The smallest share of a probe's predictions that is the same.
+    pub min_agreement: Option<f64>,
 }
 
 /// How alike a rebuild is promised to be.
@@ -312,6 +316,19 @@ pub struct Test {
     pub metric: String,
     /// What the field must be.
     pub bound: Bound,
+    /// The variants it runs on; empty means all.
+    pub variants: Vec<VariantName>,
+    /// What it may use.
+    pub resources: Resources,
+}
+
+/// `[[probe]]`: a command that writes one prediction a line for a fixed set of inputs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    /// Its name.
+    pub name: PartName,
+    /// The program and its arguments; it writes `{out}/predictions.txt`.
+    pub run: Vec<Template>,
     /// The variants it runs on; empty means all.
     pub variants: Vec<VariantName>,
     /// What it may use.

@@ -321,7 +321,12 @@ fn program(section: Section<'_>) -> Option<SystemProgram> {
 
 /// Reads `[reproducibility]`.
 pub(super) fn reproducibility(section: Option<Section<'_>>) -> Reproducibility {
-    let unstated = Reproducibility { level: Level::Behaviour, max_abs: None, min_cosine: None };
+    let unstated = Reproducibility {
+        level: Level::Behaviour,
+        max_abs: None,
+        min_cosine: None,
+        min_agreement: None,
+    };
     let Some(section) = section else { return unstated };
     let level = section.word("level", Level::ALL, Level::as_str);
     if !section.has("level") {
@@ -337,27 +342,36 @@ pub(super) fn reproducibility(section: Option<Section<'_>>) -> Reproducibility {
         );
         section.reader.report(problem.help("state `max-abs`, `min-cosine` or both there"));
     }
+    let min_agreement = within(&section, "min-agreement", 0.0, 1.0, "from 0 to 1");
     section.finish();
-    Reproducibility { level: level.unwrap_or(Level::Behaviour), max_abs, min_cosine }
+    let level = level.unwrap_or(Level::Behaviour);
+    Reproducibility { level, max_abs, min_cosine, min_agreement }
 }
 
 fn distances(section: Section<'_>) -> (Option<f64>, Option<f64>) {
-    let within = |key, low: f64, high: f64, range: &str| {
-        section.number(key).filter(|found| {
-            let good = (low..=high).contains(&found.value);
-            if !good {
-                let message = format!("`{key}` takes a number {range}");
-                section.reader.report(Problem::at(found.span.clone(), message));
-            }
-            good
-        })
-    };
-    let max_abs = within("max-abs", 0.0, f64::MAX, "that is not negative");
-    let min_cosine = within("min-cosine", -1.0, 1.0, "from -1 to 1");
+    let max_abs = within(&section, "max-abs", 0.0, f64::MAX, "that is not negative");
+    let min_cosine = within(&section, "min-cosine", -1.0, 1.0, "from -1 to 1");
     if !section.has("max-abs") && !section.has("min-cosine") {
         let problem = section.problem("[reproducibility.tensor] states no distance");
         section.reader.report(problem.help("add `max-abs = 1e-4` or `min-cosine = 0.9999`"));
     }
     section.finish();
-    (max_abs.map(|found| found.value), min_cosine.map(|found| found.value))
+    (max_abs, min_cosine)
+}
+
+/// A number from `low` to `high`.
+fn within(
+    section: &Section<'_>,
+    key: &'static str,
+    low: f64,
+    high: f64,
+    range: &str,
+) -> Option<f64> {
+    let found = section.number(key)?;
+    if (low..=high).contains(&found.value) {
+        return Some(found.value);
+    }
+    let message = format!("`{key}` takes a number {range}");
+    section.reader.report(Problem::at(found.span, message));
+    None
 }

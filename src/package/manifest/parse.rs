@@ -49,6 +49,15 @@ fn read(root: Section<'_>) -> Option<Manifest> {
     let reproducibility =
         package::reproducibility(root.section("reproducibility", "[reproducibility]"));
     let tests: Vec<_> = root.sections("test", "[[test]]").into_iter().map(recipe::test).collect();
+    let probes: Vec<_> =
+        root.sections("probe", "[[probe]]").into_iter().map(recipe::probe).collect();
+    if reproducibility.min_agreement.is_some() && probes.is_empty() {
+        let problem = Problem::at(
+            root.key_span("reproducibility"),
+            "`min-agreement` needs a [[probe]] whose predictions agree",
+        );
+        reader.report(problem);
+    }
 
     for (key, help) in [
         ("step", "add a [[step]] that makes the package's files; one may also copy them"),
@@ -80,9 +89,11 @@ fn read(root: Section<'_>) -> Option<Manifest> {
     check::once(reader, "steps", &names.steps);
     check::once(reader, "variants", &names.variants);
     check::once(reader, "tests", &named(tests.iter().map(|test| test.name.clone())));
+    check::once(reader, "probes", &named(probes.iter().map(|probe| probe.name.clone())));
     let steps = check::steps(&names, steps);
     let variants = check::variants(&names, variants);
     let tests = check::tests(&names, tests);
+    let probes = check::probes(&names, probes);
     root.finish();
     Some(Manifest {
         package: package?,
@@ -97,6 +108,7 @@ fn read(root: Section<'_>) -> Option<Manifest> {
         variants,
         reproducibility,
         tests,
+        probes,
     })
 }
 

@@ -1,7 +1,7 @@
-//! Reads `[[step]]`, `[[variant]]` and `[[test]]`.
+//! Reads `[[step]]`, `[[variant]]`, `[[test]]` and `[[probe]]`.
 
 use super::data::glob;
-use super::{Bound, InvalidTemplate, Resources, Template, quantity};
+use super::{Bound, InvalidTemplate, Placeholder, Resources, Template, quantity};
 use crate::package::document::{At, Problem, Section};
 use crate::package::{PartName, VariantName};
 
@@ -21,6 +21,14 @@ pub(super) struct DraftVariant {
     pub(super) default: Option<At<bool>>,
     pub(super) from: Option<At<PartName>>,
     pub(super) files: Vec<String>,
+}
+
+/// A probe before its names are looked up.
+pub(super) struct DraftProbe {
+    pub(super) name: Option<At<PartName>>,
+    pub(super) run: Vec<At<Template>>,
+    pub(super) variants: Vec<At<VariantName>>,
+    pub(super) resources: Resources,
 }
 
 /// A test before its names are looked up.
@@ -91,6 +99,26 @@ pub(super) fn test(section: Section<'_>) -> DraftTest {
     };
     section.finish();
     test
+}
+
+/// Reads one `[[probe]]`.
+pub(super) fn probe(section: Section<'_>) -> DraftProbe {
+    let reader = section.reader;
+    let probe = DraftProbe {
+        name: section.required("name", "\"held-out\"").and_then(|found| reader.name(&found)),
+        run: run(&section),
+        variants: section.names("variants"),
+        resources: resources(section.section("resources", "[probe.resources]")),
+    };
+    let writes = |argument: &At<Template>| {
+        argument.value.placeholders().any(|placeholder| *placeholder == Placeholder::Out)
+    };
+    if section.has("run") && !probe.run.iter().any(writes) {
+        let problem = Problem::at(section.key_span("run"), "a probe names {out} nowhere");
+        reader.report(problem.help("it writes one prediction a line to {out}/predictions.txt"));
+    }
+    section.finish();
+    probe
 }
 
 fn bound(section: &Section<'_>) -> Option<Bound> {

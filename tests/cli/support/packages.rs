@@ -190,6 +190,21 @@ pub fn pack(
     (goal, packed.package_digest)
 }
 
+/// Packs the package `file` again with its files changed by `change`: sound, and another.
+pub fn repack(file: &Path, change: impl Fn(&Path)) {
+    let package = mpkg::archive::Package::open(file).expect("a package");
+    let folder = tempfile::tempdir().expect("a folder");
+    let one = std::num::NonZeroUsize::MIN;
+    package.extract(folder.path(), one, &Silent).expect("it unpacks");
+    change(folder.path());
+    let index = package.index().clone();
+    let read = |path: &PackagePath| std::fs::read(folder.path().join(path.as_str())).unwrap();
+    let files: Vec<(String, Vec<u8>)> =
+        index.files.iter().map(|it| (it.path.to_string(), read(&it.path))).collect();
+    std::fs::remove_file(file).expect("it goes");
+    pack(file.parent().expect("a folder"), index, &files, &[], None);
+}
+
 impl World {
     /// A key of this world's home folder, made where it is not there yet.
     pub fn key(&self, name: &str) -> SigningKey {
