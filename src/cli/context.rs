@@ -7,7 +7,7 @@ use etcetera::BaseStrategy as _;
 use super::arguments::Global;
 use super::failure::{Failure, Plain};
 use super::terminal::Terminal;
-use crate::net::{Client, NetOptions, Network};
+use crate::net::{Client, NetOptions, Network, Proxies};
 use crate::progress::Progress;
 use crate::registry::tuf::Clock;
 use crate::registry::{Selection, Sources};
@@ -102,8 +102,13 @@ impl Context {
 
     /// The one client that fetches for this run.
     pub(super) fn client(&self) -> Client {
+        Client::new(self.net_options())
+    }
+
+    /// How this run's client behaves.
+    pub(super) fn net_options(&self) -> NetOptions {
         let network = if self.offline { Network::Offline } else { Network::Allowed };
-        Client::new(NetOptions::new(self.home.cache(), network))
+        NetOptions { proxies: proxies(), ..NetOptions::new(self.home.cache(), network) }
     }
 
     /// Asks a question on the terminal. Where nobody is there to answer, or `--yes` was given,
@@ -121,5 +126,20 @@ impl Context {
             Ok(0) | Err(_) => false,
             Ok(_) => matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes"),
         }
+    }
+}
+
+/// The proxies that the environment names. A name in lower case goes before one in capitals; as a
+/// web server hands `HTTP_PROXY` a header of whoever asks it, that one does not count below a server.
+#[expect(clippy::disallowed_methods, reason = "cli is where the environment is read")]
+fn proxies() -> Proxies {
+    let read = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let either = |name: &str| read(name).or_else(|| read(&name.to_uppercase()));
+    let below_a_server = read("REQUEST_METHOD").is_some();
+    Proxies {
+        http: if below_a_server { read("http_proxy") } else { either("http_proxy") },
+        https: either("https_proxy"),
+        all: either("all_proxy"),
+        none_for: either("no_proxy"),
     }
 }

@@ -12,7 +12,7 @@ use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 
 use super::error::Again;
-use super::{Address, Cache, Error, Result};
+use super::{Address, Cache, Error, Proxies, Result};
 
 /// How often an answer may send us elsewhere.
 const MOST_REDIRECTS: usize = 10;
@@ -46,6 +46,8 @@ pub struct NetOptions {
     pub retries: usize,
     /// The pause before the first of these; it doubles from one to the next.
     pub pause: Duration,
+    /// Through whom connections are made.
+    pub proxies: Proxies,
 }
 
 impl NetOptions {
@@ -59,6 +61,7 @@ impl NetOptions {
             idle: Duration::from_secs(30),
             retries: 4,
             pause: Duration::from_millis(250),
+            proxies: Proxies::default(),
         }
     }
 }
@@ -280,32 +283,39 @@ impl Client {
     }
 }
 
-/// Makes the one kind of HTTP client. Proxies come from the environment, roots of trust from the
-/// system.
+/// Makes the one kind of HTTP client. Roots of trust come from the system.
 fn make_http_client(
     options: &NetOptions,
 ) -> std::result::Result<reqwest::blocking::Client, String> {
     // Another part of this process may have installed it before; it is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let policy = reqwest::redirect::Policy::custom(|attempt| {
-        let from_https = attempt.previous().iter().any(|url| url.scheme() == "https");
-        if attempt.previous().len() > MOST_REDIRECTS {
-            attempt.error(format!("it redirects more than {MOST_REDIRECTS} times"))
-        } else if from_https && attempt.url().scheme() != "https" {
-            attempt.error("it redirects from https: to http:")
-        } else {
-            attempt.follow()
-        }
-    });
-    reqwest::blocking::Client::builder()
+    // The proxies of the options are all that there are: none are looked for in the environment.
+    let mut builder = reqwest::blocking::Client::builder().no_proxy();
+    for proxy in options.proxies.list()? {
+        builder = builder.proxy(proxy);
+    }
+    let builder = builder
         .user_agent(concat!("mpkg/", env!("CARGO_PKG_VERSION")))
-        .redirect(policy)
         .referer(false)
+        .redirect(reqwest::redirect::Policy::custom(|attempt| {
+            match fault_of_redirect(attempt.previous(), attempt.url()) {
+                Some(fault) => attempt.error(fault),
+                None => attempt.follow(),
+            }
+        }))
         .connect_timeout(options.connect)
         // In the blocking client this bounds each wait, not the whole transfer.
-        .timeout(options.idle)
-        .build()
-        .map_err(|error| innermost(&error))
+        .timeout(options.idle);
+    builder.build().map_err(|error| innermost(&error))
+}
+
+/// Why an answer that came by way of `previous` may not send us to `next`.
+fn fault_of_redirect(previous: &[url::Url], next: &url::Url) -> Option<String> {
+    if previous.len() > MOST_REDIRECTS {
+        return Some(format!("it redirects more than {MOST_REDIRECTS} times"));
+    }
+    let from_https = previous.iter().any(|url| url.scheme() == "https");
+    (from_https && next.scheme() != "https").then(|| "it redirects from https: to http:".to_owned())
 }
 
 fn open_file(address: &Address, path: &std::path::Path, from: Begin<'_>) -> Result<Opened> {
@@ -397,6 +407,22 @@ mod tests {
         for bad in ["", "bytes 5-4/10", "bytes 5-10/10", "bytes */10", "items 5-9/10", "5-9/10"] {
             assert_eq!(content_range(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn case_40_no_redirect_leads_from_https_to_http() {
+        let url = |text: &str| url::Url::parse(text).unwrap();
+        let fault = |by: &[&str], to: &str| {
+            let by: Vec<url::Url> = by.iter().map(|text| url(text)).collect();
+            fault_of_redirect(&by, &url(to))
+        };
+        assert_eq!(fault(&["http://a/"], "http://b/"), None);
+        assert_eq!(fault(&["http://a/"], "https://b/"), None);
+        assert_eq!(fault(&["https://a/"], "https://b/"), None);
+        let down = Some("it redirects from https: to http:".to_owned());
+        assert_eq!(fault(&["https://a/"], "http://a/"), down);
+        assert_eq!(fault(&["http://a/", "https://a/"], "http://a/"), down);
+        assert!(fault(&["http://a/"; 11], "http://a/").is_some());
     }
 
     #[test]

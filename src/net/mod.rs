@@ -12,6 +12,7 @@ mod download;
 mod error;
 mod fetch;
 mod part;
+mod proxies;
 mod range;
 pub mod serve;
 
@@ -21,4 +22,5 @@ pub use client::{Client, NetOptions, Network};
 pub use download::Downloaded;
 pub use error::{Error, Result};
 pub use fetch::{FetchRequest, Fetched, Served};
+pub use proxies::Proxies;
 pub use range::RangeReader;

@@ -179,9 +179,9 @@ pub struct Catalogue<'a> {
 
 /// A release and where it is to be had.
 #[derive(Debug, Clone)]
-struct Offer {
-    name: PackageName,
-    entry: ReleaseEntry,
+pub(super) struct Offer {
+    pub(super) name: PackageName,
+    pub(super) entry: ReleaseEntry,
     publishers: Publishers,
     registry: usize,
 }
@@ -415,6 +415,22 @@ impl<'a> Catalogue<'a> {
         self.offers.get(&package).expect("only what was looked up is vouched for or fetched")
     }
 
+    /// A release that was looked up in a registry, and that registry.
+    pub(super) fn offer_of(&self, package: Digest) -> (&Offer, &Registry<'a>) {
+        let offer = self.offer(package);
+        (offer, &self.registries[offer.registry])
+    }
+
+    /// The releases of `name` that were looked up.
+    pub(super) fn offers_of(&self, name: &PackageName) -> impl Iterator<Item = &Offer> {
+        self.offers.values().filter(move |offer| offer.name == *name)
+    }
+
+    /// Whether a package is one of the package files.
+    pub(super) fn is_file(&self, package: Digest) -> bool {
+        self.file(package).is_some()
+    }
+
     /// What will be listed of a package that was looked up, once it is installed.
     #[must_use]
     pub fn describe(&self, package: Digest) -> InstalledPackage {
@@ -491,7 +507,7 @@ fn candidate(name: &PackageName, entry: &ReleaseEntry) -> Candidate {
 }
 
 /// What a registry says otherwise about a package than the package's own index, if something.
-fn difference(offer: &Offer, package: &Package) -> Option<&'static str> {
+pub(super) fn difference(offer: &Offer, package: &Package) -> Option<&'static str> {
     if package.package_digest() != offer.entry.package {
         return Some("package digest");
     }

@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use rayon::prelude::*;
-
 use super::catalogue::{Catalogue, Error, Result, Trust, Vouched};
 use super::key;
 use super::local::LocalPackage;
-use crate::archive::Package;
+use super::transfer::{Traffic, Transfers};
 use crate::net::Client;
 use crate::package::{Digest, PackageName, Requirement};
 use crate::progress::Progress;
@@ -101,6 +99,8 @@ pub struct Planned {
     pub change: Change,
     /// Who stands for it, where it is not there yet.
     pub vouched: Option<Vouched>,
+    /// What is to be fetched for it.
+    pub traffic: Traffic,
     /// Whether the command names it.
     pub named: bool,
 }
@@ -112,6 +112,7 @@ pub struct Plan<'a> {
     /// What will be gone.
     pub removed: Vec<InstalledPackage>,
     catalogue: Catalogue<'a>,
+    transfers: Transfers,
     store: Option<Store>,
     home: Home,
     options: Options,
@@ -166,15 +167,25 @@ pub fn plan<'a>(
     let candidates: Vec<Candidate> = installed.iter().map(candidate_of).collect();
     let mut catalogue = Catalogue::open(&options.registries, files, trust(home)?, client)?;
     let chosen = catalogue.solve(&request, &candidates)?;
-    let packages = chosen
+    let mut packages = chosen
         .iter()
         .map(|chosen| planned(chosen, &request, &installed, &options.renewal, &catalogue))
         .collect::<Result<Vec<_>>>()?;
+    let missing: Vec<Digest> = packages
+        .iter()
+        .filter(|planned| planned.vouched.is_some())
+        .map(|planned| planned.package.package)
+        .filter(|package| !home.package(*package).is_dir())
+        .collect();
+    let transfers = Transfers::prepare(&catalogue, &missing, home)?;
+    for planned in &mut packages {
+        planned.traffic = transfers.expected(planned.package.package);
+    }
     let removed = installed
         .into_iter()
         .filter(|old| packages.iter().all(|new| new.package.name != old.name))
         .collect();
-    Ok(Plan { packages, removed, catalogue, store, home: home.clone(), options })
+    Ok(Plan { packages, removed, catalogue, transfers, store, home: home.clone(), options })
 }
 
 /// What the resolver is asked: the new wishes, and those of before that they do not replace.
@@ -243,7 +254,8 @@ fn planned(
             requested: asked.or_else(|| same.requested.clone()),
             ..same.clone()
         };
-        return Ok(Planned { package, change, vouched: None, named });
+        let traffic = Traffic::default();
+        return Ok(Planned { package, change, vouched: None, traffic, named });
     }
     let vouched = catalogue.vouch(candidate.digest)?;
     let (change, package) = (
@@ -255,7 +267,8 @@ fn planned(
             ..catalogue.describe(candidate.digest)
         },
     );
-    Ok(Planned { package, change, vouched: Some(vouched), named })
+    let traffic = Traffic::default();
+    Ok(Planned { package, change, vouched: Some(vouched), traffic, named })
 }
 
 impl Plan<'_> {
@@ -275,36 +288,39 @@ impl Plan<'_> {
             })
     }
 
-    /// Carries the plan out: fetches in parallel, unpacks, and switches to the new generation by
-    /// one rename. Nothing is seen of it before that.
+    /// What is to be fetched in all.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        let mut traffic = Traffic::default();
+        for planned in &self.packages {
+            traffic += planned.traffic;
+        }
+        traffic
+    }
+
+    /// Carries the plan out: fetches and unpacks, and switches to the new generation by one rename.
+    /// Nothing is seen of it before that.
     ///
     /// # Errors
     /// What fails in fetching and unpacking; then the current generation is as it was.
-    pub fn carry_out(self, progress: &dyn Progress) -> Result<Option<Generation>> {
+    pub fn carry_out(mut self, progress: &dyn Progress) -> Result<Option<(Generation, Traffic)>> {
+        let transfers = std::mem::take(&mut self.transfers);
         let Some(store) = &self.store else { return Ok(None) };
         if self.is_empty() {
             return Ok(None);
         }
-        let new: Vec<&Planned> =
-            self.packages.iter().filter(|planned| planned.vouched.is_some()).collect();
-        let missing: Vec<Digest> = new
-            .iter()
-            .map(|planned| planned.package.package)
-            .filter(|digest| !store.holds(*digest))
-            .collect();
-        let fetched: Vec<Package> = missing
-            .par_iter()
-            .map(|digest| self.catalogue.fetch(*digest, progress))
-            .collect::<Result<_>>()?;
-        for package in &fetched {
+        let traffic = transfers.carry_out(&self.catalogue, progress, |package| {
             store.add(package, Existing::Keep, self.options.pickle, progress)?;
-        }
-        for planned in new {
+            Ok(())
+        })?;
+        for planned in self.packages.iter().filter(|planned| planned.vouched.is_some()) {
             self.remember(planned)?;
         }
         let packages = self.packages.iter().map(|planned| planned.package.clone()).collect();
         let profile = Profile::of(&self.home, DEFAULT_PROFILE);
-        Ok(Some(store.commit(&profile, packages, &self.options.command, self.options.now)?))
+        let generation =
+            store.commit(&profile, packages, &self.options.command, self.options.now)?;
+        Ok(Some((generation, traffic)))
     }
 
     /// Holds on to the publishers of a name that is installed for the first time.

@@ -24,6 +24,7 @@ pub mod search;
 pub mod sign;
 pub mod sources;
 pub mod test;
+pub mod transfer;
 pub mod tuf;
 pub mod verify;
 pub mod verify_installed;

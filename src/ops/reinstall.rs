@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::catalogue::{Catalogue, Error, Result};
 use super::install::trust;
 use super::local::LocalPackage;
+use super::transfer::Transfers;
 use crate::net::Client;
 use crate::package::{PackageName, Release};
 use crate::progress::Progress;
@@ -41,9 +42,16 @@ pub fn reinstall(
             });
         }
         catalogue.vouch(installed.package)?;
-        let package = catalogue.fetch(installed.package, progress)?;
-        // Whoever installed it has allowed it already.
-        store.add(&package, Existing::Replace, PicklePolicy::Allow, progress)?;
+        // Of a damaged package all that is not damaged can be used again.
+        Transfers::prepare(&catalogue, &[installed.package], home)?.carry_out(
+            &catalogue,
+            progress,
+            |package| {
+                // Whoever installed it has allowed it already.
+                store.add(package, Existing::Replace, PicklePolicy::Allow, progress)?;
+                Ok(())
+            },
+        )?;
         written.push(installed.release());
     }
     Ok(written)

@@ -3,6 +3,7 @@
 mod anchor;
 mod entry;
 mod error;
+mod incoming;
 pub mod layout;
 pub mod operator;
 mod reader;
@@ -17,6 +18,7 @@ pub use entry::{
     ReleaseEntry, Representation, SearchEntry, SearchList,
 };
 pub use error::{Error, Result};
+pub use incoming::Incoming;
 pub use reader::Registry;
 pub use sources::{HIGHEST_PRIORITY, SOURCES_NAME, Selection, Source, Sources, SourcesError};
 pub use succession::{Authority, CHANGE_TYPE, PublisherChange, TargetsRole, leads_to_now};

@@ -124,6 +124,17 @@ impl<'a> Registry<'a> {
         Ok(self.client.fetch(&request, progress)?.path)
     }
 
+    /// Where a file of the registry stands, and who fetches it.
+    pub(super) fn place_of(&self, file: &str) -> (&'a Client, Address) {
+        (self.client, self.address.join(file))
+    }
+
+    /// Whether the registry is a folder of this machine.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        matches!(self.address, Address::Path(_))
+    }
+
     /// Reads a small file; nothing where it is not there. This is the place where the registry's
     /// signed metadata will vouch for a file before it is parsed.
     fn read<T: DeserializeOwned>(&self, file: &str, limit: u64) -> Result<Option<T>> {
@@ -138,7 +149,7 @@ impl<'a> Registry<'a> {
 
     /// Reads a small file from the registry, or offline from the copy that was made before.
     fn read_bytes(&self, file: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        let is_here = matches!(self.address, Address::Path(_));
+        let is_here = self.is_here();
         let copy = self.copies.join(file);
         if !is_here && self.client.network() == Network::Offline {
             return match self.client.get_small(&Address::Path(copy), limit) {

@@ -12,7 +12,7 @@ use crate::build::data::{Checked, Depth, Planned, Provenance};
 use crate::build::tree::SourceTree;
 use crate::cli::outcome::Answer;
 use crate::explain::Explain as _;
-use crate::net::{Client, NetOptions, Network};
+use crate::net::{Client, NetOptions};
 use crate::ops::build::{Prepared, Setting};
 use crate::ops::fetch::{self, Brought};
 
@@ -56,11 +56,10 @@ pub(in crate::cli) struct Patience {
 impl Patience {
     /// A client that is as patient as that.
     pub(in crate::cli) fn client(self, context: &Context) -> Client {
-        let network = if context.offline { Network::Offline } else { Network::Allowed };
         Client::new(NetOptions {
             idle: Duration::from_secs(self.timeout),
             retries: self.retries,
-            ..NetOptions::new(context.home.cache(), network)
+            ..context.net_options()
         })
     }
 }

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::fetch::Patience;
 use super::{Context, Failure, Outcome};
 use crate::cli::words::{count, size, table};
 use crate::crypto::KeyId;
 use crate::ops::install::{Change, Options, Plan, Planned, Purpose, Renewal, Target, plan};
+use crate::ops::transfer::Traffic;
 use crate::resolve::{InvalidWish, Wish};
 use crate::store::{Generation, InstalledPackage, PicklePolicy};
 
@@ -34,6 +36,8 @@ pub(super) struct ChangeArguments {
     /// Let in pickle-based files, which can run code when they are loaded
     #[arg(long)]
     allow_pickle: bool,
+    #[command(flatten)]
+    patience: Patience,
 }
 
 pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
@@ -60,7 +64,7 @@ pub(super) fn change(
     command: String,
     context: &Context,
 ) -> Result<Outcome, Failure> {
-    let client = context.client();
+    let client = flags.patience.client(context);
     let options = Options {
         targets,
         with,
@@ -99,12 +103,20 @@ pub(super) fn change(
         return Ok(Outcome::done("", document).answering(crate::cli::outcome::Answer::No));
     }
     let changed = plan.packages.iter().filter(|one| is_new(one)).count();
-    let generation = plan.carry_out(context.progress())?;
+    let done = plan.carry_out(context.progress())?;
     document["changed"] = json!(true);
-    document["generation"] = json!(generation.as_ref().map(|generation| generation.number));
-    if let Some(Generation { number, .. }) = generation {
+    document["generation"] = json!(done.as_ref().map(|(generation, _)| generation.number));
+    if let Some((Generation { number, .. }, traffic)) = done {
+        document["fetched-size"] = json!(traffic.fetched);
+        document["saved-size"] = json!(traffic.saved);
         let packages = count(changed, "package", "packages");
-        context.progress().note(&format!("Installed {packages} as generation {number}"));
+        let Traffic { fetched, saved } = traffic;
+        let came = match (fetched, saved) {
+            (0, 0) => String::new(),
+            (fetched, 0) => format!("; fetched {}", size(fetched)),
+            (fetched, saved) => format!("; fetched {}, saved {}", size(fetched), size(saved)),
+        };
+        context.progress().note(&format!("Installed {packages} as generation {number}{came}"));
     }
     Ok(Outcome::done("", document))
 }
@@ -132,9 +144,13 @@ fn describe(plan: &Plan<'_>) -> String {
             _ => row.push("as a dependency".to_owned()),
         }
         if let Some(vouched) = &planned.vouched {
-            row.push(match vouched.fetch_size {
-                0 => format!("{} unpacked", size(vouched.unpacked_size)),
-                fetch => format!("{}, {} unpacked", size(fetch), size(vouched.unpacked_size)),
+            let unpacked = format!("{} unpacked", size(vouched.unpacked_size));
+            row.push(match planned.traffic {
+                Traffic { fetched: 0, saved: 0 } => unpacked,
+                Traffic { fetched, saved: 0 } => format!("{} to fetch, {unpacked}", size(fetched)),
+                Traffic { fetched, saved } => {
+                    format!("{} to fetch, {} here already, {unpacked}", size(fetched), size(saved))
+                }
             });
             let keys: Vec<String> = vouched.signed_by.iter().map(KeyId::short).collect();
             row.push(format!("signed by {}", keys.join(", ")));
@@ -169,8 +185,9 @@ fn to_json(plan: &Plan<'_>) -> Value {
             if let Some(version) = before {
                 value["replaces"] = json!(version);
             }
-            if let Some(vouched) = &planned.vouched {
-                value["fetch-size"] = json!(vouched.fetch_size);
+            if planned.vouched.is_some() {
+                value["fetch-size"] = json!(planned.traffic.fetched);
+                value["saved-size"] = json!(planned.traffic.saved);
             }
             value
         })

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::fetch::Patience;
 use super::{Context, Failure, Outcome};
 use crate::ops::reinstall::reinstall;
 use crate::package::PackageName;
@@ -17,6 +18,8 @@ pub(in crate::cli) struct Arguments {
     /// Take them from this package file, or from those in this folder, before any registry
     #[arg(long, value_name = "FILE|DIR")]
     with: Vec<PathBuf>,
+    #[command(flatten)]
+    patience: Patience,
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
@@ -25,7 +28,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Ou
         &arguments.names,
         &context.registries()?,
         &arguments.with,
-        &context.client(),
+        &arguments.patience.client(context),
         context.progress(),
     )?;
     for release in &written {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,7 +24,14 @@ pub struct Request {
 impl Request {
     /// The first byte of the range that it asks for.
     pub fn range_start(&self) -> Option<usize> {
-        self.headers.get("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+        self.range().map(|(start, _)| start)
+    }
+
+    /// The first byte of the range that it asks for and the one after its last, if that is said.
+    pub fn range(&self) -> Option<(usize, Option<usize>)> {
+        let (start, last) = self.headers.get("range")?.strip_prefix("bytes=")?.split_once('-')?;
+        let last: Option<usize> = last.parse().ok();
+        Some((start.parse().ok()?, last.map(|last| last + 1)))
     }
 }
 
@@ -67,9 +74,10 @@ impl Answer {
     /// `bytes` as a good server gives them: ranges, and the whole where `tag` has changed.
     pub fn file(request: &Request, bytes: &[u8], tag: &str) -> Self {
         let same = request.headers.get("if-range").is_none_or(|known| known == tag);
-        let answer = match request.range_start() {
-            Some(start) if same && start < bytes.len() => {
-                Self::whole(&bytes[start..]).partial(start, bytes.len())
+        let answer = match request.range() {
+            Some((start, end)) if same && start < bytes.len() => {
+                let end = end.map_or(bytes.len(), |end| end.min(bytes.len()));
+                Self::whole(&bytes[start..end]).partial(start, bytes.len())
             }
             Some(_) if same => Self::status(416),
             _ => Self::whole(bytes),
@@ -120,7 +128,21 @@ impl Answer {
     /// The same as the part from `start` of a file of `all` bytes.
     pub fn partial(mut self, start: usize, all: usize) -> Self {
         self.status = 206;
-        self.header("Content-Range", &format!("bytes {start}-{}/{all}", all - 1))
+        let last = start + self.length.unwrap_or(all - start) - 1;
+        self.header("Content-Range", &format!("bytes {start}-{last}/{all}"))
+    }
+
+    /// The same with `more` bytes of nothing behind it, whatever its length says.
+    pub fn longer(mut self, more: usize) -> Self {
+        if let Body::Whole(bytes) = &mut self.body {
+            bytes.resize(bytes.len() + more, 0);
+        }
+        self
+    }
+
+    /// What a header of it says.
+    pub fn header_value(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
     /// Adds a header.
@@ -129,7 +151,7 @@ impl Answer {
         self
     }
 
-    fn send(self, stream: &mut TcpStream, method: &str) -> std::io::Result<()> {
+    fn send(self, stream: &mut TcpStream, method: &str, sent: &AtomicUsize) -> std::io::Result<()> {
         let mut head = format!("HTTP/1.1 {} Whatever\r\nConnection: close\r\n", self.status);
         if let Some(length) = self.length {
             write!(head, "Content-Length: {length}\r\n").unwrap();
@@ -141,6 +163,9 @@ impl Answer {
         stream.write_all(head.as_bytes())?;
         if method == "HEAD" {
             return Ok(());
+        }
+        if let Body::Whole(bytes) | Body::Cut(bytes) | Body::Held(bytes) = &self.body {
+            sent.fetch_add(bytes.len(), Ordering::SeqCst);
         }
         match self.body {
             Body::Whole(bytes) | Body::Cut(bytes) => stream.write_all(&bytes),
@@ -171,6 +196,7 @@ type Handler = dyn Fn(&Request) -> Answer + Send + Sync;
 pub struct Server {
     address: String,
     requests: Arc<Mutex<Vec<Request>>>,
+    sent: Arc<AtomicUsize>,
     ends: Arc<AtomicBool>,
 }
 
@@ -182,6 +208,8 @@ impl Server {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let ends = Arc::new(AtomicBool::new(false));
         let (seen, ending) = (Arc::clone(&requests), Arc::clone(&ends));
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&sent);
         let handler: Arc<Handler> = Arc::new(handler);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -192,10 +220,11 @@ impl Server {
                 else {
                     continue;
                 };
-                std::thread::spawn(move || serve(stream, &seen, &*handler));
+                let counted = Arc::clone(&counted);
+                std::thread::spawn(move || serve(stream, &seen, &*handler, &counted));
             }
         });
-        Self { address, requests, ends }
+        Self { address, requests, sent, ends }
     }
 
     /// Starts a server that gives `bytes` at every path, as a good server does.
@@ -207,6 +236,11 @@ impl Server {
     /// The address of `path`, which begins with `/`.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// How many bytes of bodies it has sent so far.
+    pub fn sent(&self) -> usize {
+        self.sent.load(Ordering::SeqCst)
     }
 
     /// What was asked so far.
@@ -223,10 +257,10 @@ impl Drop for Server {
     }
 }
 
-fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Request>>, handler: &Handler) {
+fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Request>>, handler: &Handler, sent: &AtomicUsize) {
     let Some(request) = read(&stream, seen) else { return };
     // A client that goes away is what some tests are about.
-    let _ = handler(&request).send(&mut stream, &request.method);
+    let _ = handler(&request).send(&mut stream, &request.method, sent);
 }
 
 fn read(stream: &TcpStream, seen: &Mutex<Vec<Request>>) -> Option<Request> {
