@@ -223,3 +223,136 @@ fn packages_are_compared_file_by_file_and_by_name() {
     let finished = world.with_registry(["diff", "lm", "lm"]);
     assert_eq!(finished.code, 0, "{}", finished.stdout);
 }
+
+const TREE: &str = r#"
+[package]
+name = "words"
+version = "1.0.0"
+kind = "model"
+summary = "How many words there are"
+license = "MIT"
+
+[environment]
+python = ">=3.8"
+
+[[data]]
+name = "words"
+path = "words.txt"
+license = "CC0-1.0"
+records = "lines"
+
+[[step]]
+name = "count"
+run = ["python3", "count.py", "{data.words}", "{out}"]
+seed = 1
+
+[[variant]]
+name = "plain"
+from = "count"
+files = ["model.json"]
+
+[[test]]
+name = "size"
+run = ["python3", "size.py", "{package}"]
+metric = "count"
+at-least = 1
+"#;
+
+const COUNT: &str = r#"import json, sys
+words = open(sys.argv[1]).read().split()
+json.dump({"count": len(words)}, open(sys.argv[2] + "/model.json", "w"))
+"#;
+
+const SIZE: &str = r#"
+print(open(__import__("sys").argv[1] + "/model.json").read())
+"#;
+
+#[test]
+fn every_layer_of_two_packages() {
+    let world = World::new();
+    for (tree, manifest, count, words) in [
+        ("one", TREE.to_owned(), COUNT.to_owned(), "a\nb\nb\nc\n"),
+        (
+            "two",
+            TREE.replace("seed = 1", "seed = 2").replace("CC0-1.0", "CC-BY-4.0"),
+            COUNT.replace("len(words)", "len(set(words))"),
+            "a\nb\nd\ne\nf\n",
+        ),
+    ] {
+        world.write(&format!("{tree}/mpkg.toml"), manifest);
+        world.write(&format!("{tree}/count.py"), count);
+        world.write(&format!("{tree}/size.py"), SIZE);
+        world.write(&format!("{tree}/words.txt"), words);
+        world.run(["-q", "build", tree]).succeeds();
+    }
+    let (one, two) = ("one/dist/words-1.0.0.plain.mpkg", "two/dist/words-1.0.0.plain.mpkg");
+    let finished = world.run(["-q", "--json", "diff", one, two, "--html", "page.html"]);
+    let found = finished.json();
+    assert_eq!(
+        found["manifest"],
+        json!([{"what": "step.count.seed", "first": "1", "second": "2"}])
+    );
+    let data = &found["data"];
+    assert_eq!(data["changes"][0]["what"], "words");
+    assert_eq!(
+        (&data["records-in"]["words"], &data["records-out"]["words"]),
+        (&json!(3), &json!(2))
+    );
+    assert_eq!(data["licences-in"], json!(["CC-BY-4.0"]));
+    assert_eq!(data["licences-out"], json!(["CC0-1.0"]));
+    let code = found["code"].as_array().unwrap();
+    assert_eq!((code.len(), &code[0]["path"]), (1, &json!("count.py")));
+    let diff = code[0]["diff"].as_str().unwrap();
+    assert!(diff.starts_with("--- a/count.py\n+++ b/count.py\n@@ -1,3 +1,3 @@\n"), "{diff}");
+    assert!(diff.contains("\n-json.dump({\"count\": len(words)}"), "{diff}");
+    assert_eq!(
+        found["tests"],
+        json!([{"what": "size on plain: count", "first": "4", "second": "5"}])
+    );
+    let text = world.run(["-q", "diff", one, two]).stdout;
+    for part in [
+        "words 1.0.0 (plain) and words 1.0.0 (plain): different",
+        "different         model.json",
+        "Manifest\n  step.count.seed\n    - 1\n    + 2",
+        "records of words: 3 in, 2 out",
+        "licences in: CC-BY-4.0",
+        "Tests\n  size on plain: count\n    - 4\n    + 5",
+        "+json.dump({\"count\": len(set(words))}",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
+    let page = std::fs::read_to_string(world.path("page.html")).unwrap();
+    assert!(page.contains("<span class=\"good\">+json.dump({&quot;count&quot;"), "{page}");
+    assert!(!page.contains("<script"));
+    std::fs::remove_file(world.path("one/dist/words-1.0.0.src.mpkg")).unwrap();
+    let finished = world.run(["--json", "diff", one, two]);
+    assert_eq!(finished.json()["code"], Value::Null);
+    assert!(finished.stderr.contains("The code is not compared"), "{}", finished.stderr);
+}
+
+#[test]
+fn source_packages_have_the_layers_of_their_sources() {
+    let world = World::new();
+    let lock = |version: &str| format!("numpy=={version} --hash=sha256:{}\n", "ab".repeat(32));
+    let manifest =
+        TREE.replace("python = \">=3.8\"", "python = \">=3.8\"\nlock = \"requirements.txt\"");
+    for (tree, version) in [("one", "2.1.0"), ("two", "2.2.0")] {
+        world.write(&format!("{tree}/mpkg.toml"), &manifest);
+        world.write(&format!("{tree}/words.txt"), "a\n");
+        world.write(&format!("{tree}/requirements.txt"), lock(version));
+        world.write(&format!("{tree}/{tree}.py"), "print(1)\n");
+        world.run(["-q", "pack", tree]).succeeds();
+    }
+    let (one, two) = ("one/dist/words-1.0.0.src.mpkg", "two/dist/words-1.0.0.src.mpkg");
+    let found = world.run(["--json", "diff", one, two]).json();
+    assert_eq!(
+        found["environment"],
+        json!([{"what": "wheel numpy", "first": "2.1.0", "second": "2.2.0"}])
+    );
+    assert_eq!((&found["manifest"], &found["data"]["changes"]), (&json!([]), &json!([])));
+    let code = &found["code"];
+    assert_eq!(code[0]["diff"], "--- a/one.py\n+++ /dev/null\n@@ -1 +0,0 @@\n-print(1)\n");
+    assert_eq!(code[1]["second-size"], 9);
+    let binary = Recipe::new("words", "1.0.0").make(&world, "built", &world.key("me")).binary;
+    world.run(["diff", one, binary.to_str().unwrap()]).fails_with(&["are packages of two kinds"]);
+}

@@ -123,6 +123,15 @@ pub fn prepare(request: &Request<'_>, progress: &dyn Progress) -> Result<Environ
     Ok(environment)
 }
 
+/// The projects of a lock file named `name`, with their versions.
+///
+/// # Errors
+/// When the lock file is not sound.
+pub fn locked(text: &str, name: &str) -> Result<Vec<(String, String)>> {
+    let packages = lock::LockFile::parse(text, name)?.packages;
+    Ok(packages.into_iter().map(|package| (package.name, package.version)).collect())
+}
+
 fn read_lock(tree: &Path, name: &str) -> Result<lock::LockFile> {
     let path = tree.join(name);
     let text = fs::read_to_string(&path, LONGEST_LOCK)?;

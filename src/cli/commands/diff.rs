@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::{Context, Failure, Outcome};
 use crate::cli::comparison::{lines, weights_lines};
 use crate::cli::outcome::Answer;
+use crate::explain::printable;
 use crate::ops::build::Setting;
-use crate::ops::diff::{Difference, Named, diff};
+use crate::ops::diff::{Change, Difference, Named, PackageDifference, diff};
 use crate::ops::released::Operand;
 use crate::reproduce::Verdict;
 
@@ -22,6 +23,9 @@ pub(in crate::cli) struct Arguments {
     /// What it is compared with
     #[arg(value_name = "B")]
     second: String,
+    /// Write the difference of two packages as a page as well
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 /// What a word on the command line names: a file or a release.
@@ -48,6 +52,9 @@ pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Ou
     };
     let (first, second) = (operand(&arguments.first)?, operand(&arguments.second)?);
     let difference = diff(&first, &second, &setting)?;
+    if let (Some(path), Difference::Packages(packages)) = (&arguments.html, &difference) {
+        crate::fs::write_atomically(path, packages.page().as_bytes())?;
+    }
     let verdict = difference.verdict();
     let outcome = Outcome::done(text(&difference), document(&difference));
     let same = verdict == Verdict::Identical;
@@ -63,10 +70,58 @@ fn text(difference: &Difference) -> String {
                 packages.first.release, packages.second.release, packages.contents.verdict
             );
             text.extend(lines(&packages.contents));
+            text.extend(layers(packages));
         }
         Difference::Weights { facts, .. } => text.extend(weights_lines(facts)),
     }
     text.join("\n")
+}
+
+/// The layers above the files, each with a heading where it has anything.
+fn layers(packages: &PackageDifference) -> Vec<String> {
+    let mut lines = section("Manifest", &packages.manifest);
+    lines.extend(section("Data", &packages.data.changes));
+    for (name, more) in &packages.data.records_in {
+        let less = packages.data.records_out.get(name).copied().unwrap_or_default();
+        lines.push(format!("  records of {name}: {more} in, {less} out"));
+    }
+    for (way, licences) in
+        [("in", &packages.data.licences_in), ("out", &packages.data.licences_out)]
+    {
+        if !licences.is_empty() {
+            lines.push(format!("  licences {way}: {}", licences.join(", ")));
+        }
+    }
+    lines.extend(section("Environment", &packages.environment));
+    lines.extend(section("Tests", &packages.tests));
+    for file in packages.code.iter().flatten() {
+        lines.push(String::new());
+        lines.push(match &file.diff {
+            Some(diff) => plain(diff),
+            None => format!("{} differs, and is no text or too long", file.path),
+        });
+    }
+    lines
+}
+
+fn section(title: &str, changes: &[Change]) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !changes.is_empty() {
+        lines.push(format!("\n{title}"));
+    }
+    for change in changes {
+        lines.push(format!("  {}", printable(&change.what)));
+        lines.extend(change.first.iter().map(|it| format!("    - {}", printable(it))));
+        lines.extend(change.second.iter().map(|it| format!("    + {}", printable(it))));
+    }
+    lines
+}
+
+/// A diff whose foreign lines cannot move the cursor.
+fn plain(diff: &str) -> String {
+    let lines: Vec<String> =
+        diff.lines().map(|line| printable(&line.replace('\t', "    "))).collect();
+    lines.join("\n")
 }
 
 fn document(difference: &Difference) -> Value {
@@ -78,6 +133,11 @@ fn document(difference: &Difference) -> Value {
             "second": named(&packages.second),
             "index-changed": packages.contents.index_changed,
             "files": packages.contents.files,
+            "manifest": packages.manifest,
+            "data": packages.data,
+            "code": packages.code,
+            "environment": packages.environment,
+            "tests": packages.tests,
         }),
         Difference::Weights { verdict, facts } => json!({"verdict": verdict, "weights": facts}),
     }

@@ -1,17 +1,24 @@
 //! Compares two packages, or two files of weights.
 
+mod code;
 mod error;
+mod layers;
+mod page;
 
 use std::path::{Path, PathBuf};
 
 use super::build::Setting;
-use super::released::{Operand, Unpacked, released};
-use crate::package::{Digest, Release};
+use super::catalogue::open;
+use super::rebuild::source_of;
+use super::released::{self, Operand, Released, Unpacked, released};
+use crate::package::{Digest, PackageType, Release};
 use crate::reproduce::{
     Comparison, Tolerance, Verdict, Weights, WeightsFacts, compare_contents, compare_weights,
 };
 
+pub use code::CodeChange;
 pub use error::Error;
+pub use layers::{Change, DataDifference};
 
 /// What two things have in common and what not.
 #[derive(Debug)]
@@ -34,8 +41,18 @@ pub struct PackageDifference {
     pub first: Named,
     /// The second.
     pub second: Named,
+    /// Keys of the manifest with other values.
+    pub manifest: Vec<Change>,
+    /// What differs in the data.
+    pub data: DataDifference,
+    /// Files of the sources that differ; none where one source is not to be had.
+    pub code: Option<Vec<CodeChange>>,
+    /// Packages and wheels that are locked otherwise, where both sources are at hand.
+    pub environment: Vec<Change>,
     /// Their contents.
     pub contents: Comparison,
+    /// Test results that differ, where both build records are known.
+    pub tests: Vec<Change>,
 }
 
 /// One of two packages.
@@ -69,8 +86,8 @@ pub fn diff(first: &Operand, second: &Operand, setting: &Setting<'_>) -> Result<
     if let Some(path) = weights(first).or_else(|| weights(second)) {
         return Err(Error::NoPair { path: path.to_owned() });
     }
-    let first = released(first, setting)?.package;
-    let second = released(second, setting)?.package;
+    let Released { package: first, record: before } = released(first, setting)?;
+    let Released { package: second, record: after } = released(second, setting)?;
     let (one, other) = (first.index(), second.index());
     if (one.package_type, one.kind) != (other.package_type, other.kind) {
         return Err(Error::Kinds {
@@ -81,8 +98,47 @@ pub fn diff(first: &Operand, second: &Operand, setting: &Setting<'_>) -> Result<
     let (first, second) = (Unpacked::of(first, setting)?, Unpacked::of(second, setting)?);
     let contents =
         compare_contents(first.side(), second.side(), &Tolerance::default(), setting.progress)?;
-    let (first, second) = (named(&first), named(&second));
-    Ok(Difference::Packages(Box::new(PackageDifference { first, second, contents })))
+    let mut difference = PackageDifference {
+        first: named(&first),
+        second: named(&second),
+        manifest: layers::manifest(first.side(), second.side()),
+        data: layers::data(first.side(), second.side()),
+        code: None,
+        environment: Vec::new(),
+        contents,
+        tests: layers::tests(before.as_ref(), after.as_ref()),
+    };
+    if let Some((first, second)) = sources(first, second, setting)? {
+        difference.data = layers::data(first.side(), second.side());
+        difference.code = Some(code::code(first.side(), second.side()));
+        difference.environment = layers::environment(first.side(), second.side());
+    }
+    Ok(Difference::Packages(Box::new(difference)))
+}
+
+/// The source packages of both, unpacked; none where one is not to be had.
+fn sources(
+    first: Unpacked,
+    second: Unpacked,
+    setting: &Setting<'_>,
+) -> Result<Option<(Unpacked, Unpacked)>, Error> {
+    if first.package().index().package_type == PackageType::Source {
+        return Ok(Some((first, second)));
+    }
+    let source = |unpacked: &Unpacked| -> Result<Option<Unpacked>, Error> {
+        let package = unpacked.package();
+        let Some(digest) = package.index().source else { return Ok(None) };
+        match source_of(package, digest, None, setting) {
+            Ok(path) => {
+                Ok(Some(Unpacked::of(open(&path).map_err(released::Error::from)?, setting)?))
+            }
+            Err(error) => {
+                setting.progress.note(&format!("The code is not compared: {error}"));
+                Ok(None)
+            }
+        }
+    };
+    Ok(source(&first)?.zip(source(&second)?))
 }
 
 fn named(unpacked: &Unpacked) -> Named {

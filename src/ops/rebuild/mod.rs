@@ -10,6 +10,7 @@ mod source;
 pub use attest::{AttestOptions, Attested, attest};
 pub use error::Error;
 pub use probes::ProbeFacts;
+pub(super) use source::find as source_of;
 
 use std::path::{Path, PathBuf};
 

@@ -14,7 +14,7 @@ use crate::package::{Digest, Release};
 ///
 /// # Errors
 /// When there is none, or the named one is another.
-pub(super) fn find(
+pub(in crate::ops) fn find(
     package: &Package,
     expected: Digest,
     named: Option<&Path>,
