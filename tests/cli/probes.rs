@@ -93,8 +93,9 @@ print(json.dumps({"accuracy": right / len(held_out)}))
 "#;
 
 const PREDICT: &str = r#"
-import sys
+import os, sys
 from common import *
+assert not os.path.exists(sys.argv[1] + "/.mpkg/probes"), "there is nothing to copy from"
 model = load(sys.argv[1])
 with open(sys.argv[2] + "/predictions.txt", "w") as file:
     for _, row in rows(9, 1000):

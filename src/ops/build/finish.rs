@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::twin::Twins;
-use super::{BuildError, BuildOptions, Prepared, Setting, TestRun};
+use super::{Beside, BuildError, BuildOptions, Prepared, Setting, TestRun};
 use crate::archive::{self, WriteOptions};
 use crate::build::checks::{Checks, demand};
 use crate::build::dist::Dist;
@@ -19,10 +19,10 @@ use crate::build::record::{
     SourceRecord, StepRecord, TestRecord,
 };
 use crate::build::report;
-use crate::build::steps::Finished;
+use crate::build::steps::{Finished, fill_view};
 use crate::fs::{create_folder, remove_folder, write_atomically};
 use crate::package::manifest::{Manifest, Variant};
-use crate::package::{IndexedFile, PackageIndex};
+use crate::package::{IndexedFile, PROBES_FOLDER, PackageIndex};
 
 /// A build that is done.
 #[derive(Debug)]
@@ -168,8 +168,7 @@ impl Ending<'_> {
             if let Some(beside) = &self.options.beside
                 && beside.package != output.package_digest
             {
-                let found = self.checks().probe(&variant.name, &beside.folder, log)?;
-                packages.beside.extend(found);
+                packages.beside.extend(self.probe_beside(variant, beside, log)?);
             }
             packages.outputs.push(output);
         }
@@ -192,6 +191,26 @@ impl Ending<'_> {
         remove_folder(&folder)?;
         create_folder(&folder)?;
         packing.lay_out(variant, shelf, &folder)?;
+        Ok(checks.probe(&variant.name, &folder, log)?)
+    }
+
+    /// Runs the probes on the package beside, laid out like the one that is built: without
+    /// predictions, which no probe shall find there.
+    fn probe_beside(
+        &self,
+        variant: &Variant,
+        beside: &Beside,
+        log: &mut BuildLog,
+    ) -> Result<Vec<Predictions>, BuildError> {
+        let checks = self.checks();
+        if !checks.any_probe_for(&variant.name) {
+            return Ok(Vec::new());
+        }
+        let is_no_prediction = |file: &&IndexedFile| !file.path.as_str().starts_with(PROBES_FOLDER);
+        let files: Vec<IndexedFile> =
+            beside.files.iter().filter(is_no_prediction).cloned().collect();
+        let folder = self.prepared.opened.work.package(&variant.name);
+        fill_view(&beside.folder, &files, &folder)?;
         Ok(checks.probe(&variant.name, &folder, log)?)
     }
 

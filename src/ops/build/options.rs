@@ -8,7 +8,7 @@ use crate::build::Error;
 use crate::build::steps::Reuse;
 use crate::net::Client;
 use crate::package::manifest::Manifest;
-use crate::package::{Digest, PartName, VariantName};
+use crate::package::{Digest, IndexedFile, PartName, VariantName};
 use crate::progress::Progress;
 use crate::registry::Selection;
 use crate::resolve::Wish;
@@ -53,6 +53,8 @@ pub struct BuildOptions {
 pub struct Beside {
     /// Where it lies.
     pub folder: PathBuf,
+    /// Its files.
+    pub files: Vec<IndexedFile>,
     /// Its package digest.
     pub package: Digest,
 }

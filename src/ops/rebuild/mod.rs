@@ -208,6 +208,7 @@ fn build_again(
         inputs: Some(recorded.inputs.clone()),
         beside: Some(Beside {
             folder: released.side().folder.to_owned(),
+            files: index.files.clone(),
             package: released.package().package_digest(),
         }),
         ..BuildOptions::of(BuildSource::File(source))
