@@ -156,7 +156,7 @@ pub fn plan<'a>(
                 files.push(file);
                 Wish {
                     name: candidate.release.name,
-                    requirement: Requirement::any(),
+                    requirement: Requirement::from_file(&candidate.release.version),
                     variant: candidate.release.variant,
                     exact: Some(candidate.digest),
                 }

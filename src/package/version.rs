@@ -64,6 +64,18 @@ impl Requirement {
         Self(semver::VersionReq::STAR)
     }
 
+    /// What somebody asks for who takes `version` from a file: any released version, or where it
+    /// is a pre-release, it and what comes after it.
+    #[must_use]
+    pub fn from_file(version: &PackageVersion) -> Self {
+        if !version.is_prerelease() {
+            return Self::any();
+        }
+        let mut requirement = Self::exactly(version);
+        requirement.0.comparators[0].op = semver::Op::GreaterEq;
+        requirement
+    }
+
     /// Exactly `version`, leaving its packaging revision open as semver does.
     #[must_use]
     pub fn exactly(version: &PackageVersion) -> Self {
@@ -150,5 +162,9 @@ mod tests {
         assert!(wanted.matches(&version("0.3.0+2")));
         assert!(!wanted.matches(&version("0.3.1")));
         assert!(Requirement::any().matches(&version("7.0.0")));
+        let early = Requirement::from_file(&version("1.0.0-rc.1+2"));
+        assert_eq!(early.to_string(), ">=1.0.0-rc.1");
+        assert!(early.matches(&version("1.0.0-rc.1+2")) && early.matches(&version("1.2.0")));
+        assert_eq!(Requirement::from_file(&version("1.0.0")), Requirement::any());
     }
 }

@@ -13,6 +13,17 @@ pub enum Error {
     /// The search took more rounds than is allowed.
     #[error("no answer was found within {0} rounds of search")]
     TooHard(u64),
+    /// What could be needed is more than is looked at.
+    #[error("more than {most} {what} could be needed, and so many are not looked at")]
+    TooLarge {
+        /// What there are too many of.
+        what: &'static str,
+        /// The most.
+        most: usize,
+    },
+    /// The system gives no thread to solve in.
+    #[error("the system gives no thread to solve in: {0}")]
+    NoThread(String),
 }
 
 impl Explain for Error {
@@ -20,13 +31,18 @@ impl Explain for Error {
         match self {
             Self::Unsolvable(_) => "unsolvable",
             Self::TooHard(_) => "too-hard",
+            Self::TooLarge { .. } => "too-large",
+            Self::NoThread(_) => "no-thread",
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             Self::Unsolvable(conflict) => conflict.hint(),
-            Self::TooHard(_) => Some("ask for exact versions of some packages".to_owned()),
+            Self::TooHard(_) | Self::TooLarge { .. } => {
+                Some("ask for exact versions of some packages".to_owned())
+            }
+            Self::NoThread(_) => None,
         }
     }
 }

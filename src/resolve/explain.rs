@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Universe, Wish, versions};
-use crate::package::{PackageName, Release, Requirement};
+use crate::explain::printable;
+use crate::package::{Digest, PackageName, Release, Requirement};
 
 /// How many versions a sentence lists.
 const MOST_LISTED: usize = 6;
@@ -39,6 +40,8 @@ pub enum Existing {
     Unasked,
     /// Nothing is called so.
     Nothing,
+    /// It is only provided, by these packages, and so has no version and no variant.
+    Provided(Vec<String>),
     /// These versions, highest first, as text.
     Versions(Vec<String>),
     /// The version is there, in these variants only.
@@ -61,8 +64,19 @@ pub struct Clash {
 pub struct Excluded {
     /// The release.
     pub release: Release,
-    /// Why, as in `it was yanked`.
-    pub why: String,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a release may not be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// It was withdrawn, for this reason.
+    Yanked(String),
+    /// The lock file pins another package of this name, with this digest.
+    Locked(Digest),
+    /// It is not the default variant, and nobody asks for it.
+    Variant,
 }
 
 /// Everything that stands in the way of an answer.
@@ -74,8 +88,6 @@ pub struct Conflict {
     pub clashes: Vec<Clash>,
     /// What may not be chosen.
     pub excluded: Vec<Excluded>,
-    /// Releases that a lock file keeps, with the one that they keep out.
-    pub locked: Vec<(Release, Release)>,
 }
 
 impl Conflict {
@@ -113,8 +125,6 @@ impl Conflict {
         self.clashes.sort_by(|a, b| (&a.asker, &a.with).cmp(&(&b.asker, &b.with)));
         self.excluded.sort();
         self.excluded.dedup();
-        self.locked.sort();
-        self.locked.dedup();
     }
 
     /// The one fact that helps most.
@@ -127,16 +137,49 @@ impl Conflict {
                     "pre-releases are taken only when they are asked for: {}@={version}",
                     need.wish.name
                 )),
-                Existing::Versions(_) | Existing::Variants(_) => {
+                Existing::Variants(variants) => {
+                    Some(format!("ask for it as {}:{}", need.wish.name, variants.first()?))
+                }
+                Existing::Versions(_) => {
                     Some(format!("see what there is with: mpkg info {}", need.wish.name))
                 }
-                _ => None,
+                Existing::Nothing => {
+                    Some(format!("look for it with: mpkg search {}", need.wish.name))
+                }
+                Existing::Provided(providers) => {
+                    Some(format!("ask for the package itself: {}", providers.first()?))
+                }
+                Existing::Unasked => None,
             };
         }
-        if !self.locked.is_empty() {
-            return Some("the lock file keeps those; without --locked it is written anew".into());
+        if let Some(excluded) = self.excluded.first() {
+            return excluded.hint();
         }
         (!self.clashes.is_empty()).then(|| "remove one of them first with: mpkg remove".to_owned())
+    }
+}
+
+impl Excluded {
+    fn hint(&self) -> Option<String> {
+        let Release { name, variant, .. } = &self.release;
+        Some(match self.why {
+            Why::Yanked(_) => "a withdrawn release is taken only where it is installed already \
+                               or a lock file pins it"
+                .to_owned(),
+            Why::Locked(_) => "let the lock file be written anew, without --locked".to_owned(),
+            Why::Variant => format!("ask for it by name: {name}:{}", variant.as_ref()?),
+        })
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Yanked(reason) if reason.is_empty() => f.write_str("it was yanked"),
+            Self::Yanked(reason) => write!(f, "it was yanked: {}", printable(reason)),
+            Self::Locked(kept) => write!(f, "the lock file pins another one ({})", kept.short()),
+            Self::Variant => f.write_str("it is not the default variant and nobody asks for it"),
+        }
     }
 }
 
@@ -151,7 +194,12 @@ fn same_name(a: &Asker, b: &Asker) -> bool {
 fn existing(universe: &Universe, wish: &Wish) -> Existing {
     let releases = universe.releases(&wish.name);
     if releases.is_empty() {
-        return Existing::Nothing;
+        let providers: Vec<String> =
+            universe.providers(&wish.name).map(ToString::to_string).collect();
+        return match providers.is_empty() {
+            true => Existing::Nothing,
+            false => Existing::Provided(providers),
+        };
     }
     let right_version = || releases.iter().filter(|c| wish.requirement.matches(&c.release.version));
     if wish.variant.is_some() && right_version().next().is_some() {
@@ -231,6 +279,11 @@ impl fmt::Display for Need {
         match &self.existing {
             Existing::Unasked => Ok(()),
             Existing::Nothing => write!(f, ", and no package is called {}", self.wish.name),
+            Existing::Provided(by) => write!(
+                f,
+                ", and that name is only provided, by {}, which gives it no version and no variant",
+                listed(by)
+            ),
             Existing::Versions(versions) => write!(f, ", and there is only {}", listed(versions)),
             Existing::Variants(variants) => {
                 write!(f, ", and its variants are {}", listed(variants))
@@ -254,9 +307,6 @@ impl fmt::Display for Conflict {
         }
         for excluded in &self.excluded {
             lines.push(format!("{} may not be chosen: {}", excluded.release, excluded.why));
-        }
-        for (kept, out) in &self.locked {
-            lines.push(format!("{} is locked, which keeps out {}", short(kept), out.version));
         }
         let mut seen = BTreeSet::new();
         lines.retain(|line| seen.insert(line.clone()));

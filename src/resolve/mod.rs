@@ -1,5 +1,6 @@
 //! From wishes and what registries offer to exact releases. Pure: it reads what it is handed.
 
+mod answer;
 mod error;
 mod explain;
 mod solver;
@@ -12,8 +13,11 @@ use crate::package::{
 };
 
 pub use error::{Error, InvalidWish};
-pub use explain::{Clash, Conflict, Need};
+pub use explain::{Clash, Conflict, Excluded, Need, Why};
 pub use universe::{Listing, LookUp, Universe};
+
+/// The stack that solving gets, in bytes; only what is used of it takes memory.
+const STACK: usize = 256 << 20;
 
 /// A release that may be chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +113,27 @@ pub struct Request {
     pub kept: Vec<Wish>,
 }
 
+impl Request {
+    /// What must be in the answer, in the order in which it is looked at: wishes first, each list
+    /// in the order of the names.
+    fn in_order(&self) -> Vec<Wish> {
+        let sorted = |list: &[Wish]| {
+            let mut list = list.to_vec();
+            list.sort_by_cached_key(|wish| (wish.name.clone(), wish.to_string(), wish.exact));
+            list
+        };
+        [sorted(&self.wishes), sorted(&self.kept)].concat()
+    }
+
+    /// Whether `candidate` is the very release that is locked or preferred.
+    fn holds(&self, candidate: &Candidate) -> bool {
+        let held = |map: &BTreeMap<PackageName, Digest>| {
+            map.get(&candidate.release.name) == Some(&candidate.digest)
+        };
+        held(&self.locked) || held(&self.preferred)
+    }
+}
+
 /// One release of the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
@@ -118,39 +143,32 @@ pub struct Chosen {
     pub requested: bool,
 }
 
-/// Solves `request` over `universe`: the highest versions that fit together, each name at most
-/// once, in the order of their names. The same input gives the same answer.
+/// Solves `request` over `universe`. The answer holds each name at most once, in the order of the
+/// names, and nothing that is not needed. It is the first in this sense: what is asked for is
+/// looked at in the order of the names, then what that needs in the same way, and so on; each gets
+/// the release that comes first among those that some answer has which agrees with all that was
+/// taken before. Neither the order of the input nor the way of searching makes a difference.
 ///
 /// # Errors
-/// [`Error::Unsolvable`] says in sentences who needs what and what exists.
+/// [`Error::Unsolvable`] says in sentences who needs what and what exists; [`Error::TooHard`].
 pub fn resolve(universe: &Universe, request: &Request) -> Result<Vec<Chosen>, Error> {
-    let chosen = solver::solve(universe, request)?;
-    Ok(reachable(&chosen, request))
-}
-
-/// Leaves out what no wish leads to, and marks what a wish names.
-fn reachable(chosen: &[&Candidate], request: &Request) -> Vec<Chosen> {
-    let meets =
-        |wish: &Wish| chosen.iter().copied().find(|candidate| solver::meets(candidate, wish));
-    let mut kept: BTreeMap<&PackageName, Chosen> = BTreeMap::new();
-    let mut requested = BTreeSet::new();
-    let mut open: Vec<&Candidate> = Vec::new();
-    for wish in request.wishes.iter().chain(&request.kept) {
-        if let Some(candidate) = meets(wish) {
-            requested.insert(candidate.digest);
-            open.push(candidate);
-        }
-    }
-    while let Some(candidate) = open.pop() {
-        let entry = Chosen {
+    // Explaining why there is no answer follows long chains of reasons.
+    let solve = || answer::first(universe, request);
+    let chosen = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, solve);
+        let thread = thread.map_err(|error| Error::NoThread(error.to_string()))?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+    let wishes = || request.wishes.iter().chain(&request.kept);
+    let mut chosen: Vec<Chosen> = chosen
+        .into_iter()
+        .map(|candidate| Chosen {
             candidate: candidate.clone(),
-            requested: requested.contains(&candidate.digest),
-        };
-        if kept.insert(&candidate.release.name, entry).is_none() {
-            open.extend(candidate.dependencies.iter().filter_map(|need| meets(&need.into())));
-        }
-    }
-    kept.into_values().collect()
+            requested: wishes().any(|wish| solver::meets(candidate, wish)),
+        })
+        .collect();
+    chosen.sort_by(|one, other| one.candidate.release.name.cmp(&other.candidate.release.name));
+    Ok(chosen)
 }
 
 /// The versions of `candidates`, highest first, each once.

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
 use resolvo::conflict::{ConflictCause, ConflictEdge, ConflictNode};
 use resolvo::utils::{Pool, VersionSet};
@@ -13,12 +14,23 @@ use resolvo::{
     UnsolvableOrCancelled, VersionSetId, VersionSetUnionId,
 };
 
-use super::explain::{Asker, Clash, Conflict, Excluded, Need};
+use super::explain::{Asker, Clash, Conflict, Excluded, Need, Why};
 use super::{Candidate, Error, Request, Universe, Wish};
-use crate::package::{PackageName, Requirement};
+use crate::package::{Digest, PackageName, Requirement};
 
-/// How many rounds of search are allowed: a count, not a time, so that every machine agrees.
-const MOST_ROUNDS: u64 = 2_000_000;
+/// How many rounds of search are allowed at least: a count, not a time, so that every machine
+/// agrees.
+const FEWEST_ROUNDS: u64 = 5_000;
+/// How many more are allowed for each name.
+const ROUNDS_A_NAME: u64 = 100;
+/// How many are allowed at most.
+const MOST_ROUNDS: u64 = 100_000;
+
+/// How many rounds of search are allowed over `universe`.
+pub(super) fn rounds_for(universe: &Universe) -> u64 {
+    let names = universe.packages().count() as u64;
+    (FEWEST_ROUNDS + ROUNDS_A_NAME * names).min(MOST_ROUNDS)
+}
 
 /// Which candidates of one name will do.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -26,6 +38,7 @@ enum Spec {
     Wished(Wish),
     Providing(PackageName),
     NotProviding(PackageName),
+    Among(Rc<[Digest]>),
     Nothing,
 }
 
@@ -45,7 +58,7 @@ impl VersionSet for Spec {
 
 /// Whether `wish` can be met by a package that only provides its name: a provided name has no
 /// version and no variant.
-fn providers_will_do(wish: &Wish) -> bool {
+pub(super) fn providers_will_do(wish: &Wish) -> bool {
     wish.requirement == Requirement::any() && wish.variant.is_none() && wish.exact.is_none()
 }
 
@@ -54,9 +67,14 @@ pub(super) fn meets(candidate: &Candidate, wish: &Wish) -> bool {
     if candidate.release.name != wish.name {
         return providers_will_do(wish) && candidate.provides.contains(&wish.name);
     }
-    wish.requirement.matches(&candidate.release.version)
-        && (wish.variant.is_none() || candidate.release.variant == wish.variant)
-        && wish.exact.is_none_or(|digest| digest == candidate.digest)
+    match wish.exact {
+        // Whoever names the very package asks for it, also where it is a pre-release.
+        Some(digest) => digest == candidate.digest,
+        None => {
+            wish.requirement.matches(&candidate.release.version)
+                && (wish.variant.is_none() || candidate.release.variant == wish.variant)
+        }
+    }
 }
 
 struct Provider<'a> {
@@ -66,6 +84,7 @@ struct Provider<'a> {
     candidates: Vec<&'a Candidate>,
     by_name: BTreeMap<&'a PackageName, Vec<SolvableId>>,
     rounds: Cell<u64>,
+    most_rounds: u64,
 }
 
 impl<'a> Provider<'a> {
@@ -81,7 +100,8 @@ impl<'a> Provider<'a> {
                 by_name.entry(name).or_default().push(solvable);
             }
         }
-        Self { universe, request, pool, candidates, by_name, rounds: Cell::new(0) }
+        let (rounds, most_rounds) = (Cell::new(0), rounds_for(universe));
+        Self { universe, request, pool, candidates, by_name, rounds, most_rounds }
     }
 
     fn candidate(&self, solvable: SolvableId) -> &'a Candidate {
@@ -103,22 +123,68 @@ impl<'a> Provider<'a> {
         if !providers_will_do(wish) {
             return own.into();
         }
-        let mut providers: Vec<&PackageName> =
-            self.universe.providers(&wish.name).filter(|name| **name != wish.name).collect();
-        if providers.is_empty() {
-            return own.into();
+        let set = |name: &&PackageName| match **name == wish.name {
+            true => own,
+            false => self.set(name, Spec::Providing(wish.name.clone())),
+        };
+        let names = self.names_for(wish);
+        let sets: Vec<VersionSetId> = names.iter().map(set).collect();
+        self.union(&sets)
+    }
+
+    fn union(&self, sets: &[VersionSetId]) -> ConditionalRequirement {
+        match sets {
+            [only] => (*only).into(),
+            _ => self.pool.intern_version_set_union(sets[0], sets[1..].iter().copied()).into(),
+        }
+    }
+
+    /// The names whose releases can meet `wish`, in the order in which they are tried: those of
+    /// which a preferred release will do, then the name itself, then those that provide it.
+    fn names_for<'n>(&self, wish: &'n Wish) -> Vec<&'n PackageName>
+    where
+        'a: 'n,
+    {
+        let mut names = vec![&wish.name];
+        if providers_will_do(wish) {
+            names.extend(self.universe.providers(&wish.name).filter(|name| **name != wish.name));
         }
         let preferred = |name: &PackageName| {
             let digest = self.request.preferred.get(name)?;
-            self.universe.find(name, *digest).filter(|candidate| meets(candidate, wish))
+            let candidate = self.universe.find(name, *digest)?;
+            (meets(candidate, wish) && self.why_excluded(candidate).is_none()).then_some(())
         };
-        providers.sort_by_key(|name| (preferred(name).is_none(), *name));
-        let providing = |name: &&PackageName| self.set(name, Spec::Providing(wish.name.clone()));
-        let mut sets: Vec<VersionSetId> = providers.iter().map(providing).collect();
-        let first = providers.first().and_then(|name| preferred(name));
-        let own_place = usize::from(first.is_some() && preferred(&wish.name).is_none());
-        sets.insert(own_place, own);
-        self.pool.intern_version_set_union(sets[0], sets[1..].iter().copied()).into()
+        names.sort_by_key(|name| (preferred(name).is_none(), **name != wish.name, *name));
+        names
+    }
+
+    /// The releases that meet `wish` and may be chosen, in the order in which they are tried.
+    fn options(&self, wish: &Wish) -> Vec<&'a Candidate> {
+        let mut options = Vec::new();
+        for name in self.names_for(wish) {
+            let fits = |one: &&Candidate| meets(one, wish) && self.why_excluded(one).is_none();
+            let begin = options.len();
+            options.extend(self.universe.releases(name).iter().filter(fits));
+            let preferred = self.request.preferred.get(name);
+            let is_preferred = |one: &&Candidate| Some(&one.digest) == preferred;
+            if let Some(place) = options[begin..].iter().position(is_preferred) {
+                options[begin..=begin + place].rotate_right(1);
+            }
+        }
+        options
+    }
+
+    /// In the solver's terms: one of `options`.
+    fn among(&self, options: &[&Candidate]) -> ConditionalRequirement {
+        let mut by_name: BTreeMap<&PackageName, Vec<Digest>> = BTreeMap::new();
+        for option in options {
+            by_name.entry(&option.release.name).or_default().push(option.digest);
+        }
+        let sets: Vec<VersionSetId> = by_name
+            .into_iter()
+            .map(|(name, digests)| self.set(name, Spec::Among(digests.into())))
+            .collect();
+        self.union(&sets)
     }
 
     /// The conflicts of `candidate`: no release of that name, and no other package that provides it.
@@ -138,21 +204,17 @@ impl<'a> Provider<'a> {
         sets
     }
 
-    fn why_excluded(&self, candidate: &Candidate) -> Option<String> {
-        let held = |map: &BTreeMap<PackageName, crate::package::Digest>| {
-            map.get(&candidate.release.name) == Some(&candidate.digest)
-        };
-        if held(&self.request.locked) || held(&self.request.preferred) {
+    fn why_excluded(&self, candidate: &Candidate) -> Option<Why> {
+        if let Some(kept) = self.request.locked.get(&candidate.release.name) {
+            return (*kept != candidate.digest).then_some(Why::Locked(*kept));
+        }
+        if self.request.holds(candidate) {
             return None;
         }
-        if let Some(reason) = &candidate.yanked {
-            return Some(match reason.as_str() {
-                "" => "it was yanked".to_owned(),
-                reason => format!("it was yanked: {}", crate::explain::printable(reason)),
-            });
+        match &candidate.yanked {
+            Some(reason) => Some(Why::Yanked(reason.clone())),
+            None => (!self.universe.variant_is_eligible(candidate)).then_some(Why::Variant),
         }
-        (!self.universe.variant_is_eligible(candidate))
-            .then(|| "it is not the default variant and nobody asks for it".to_owned())
     }
 }
 
@@ -208,6 +270,7 @@ impl DependencyProvider for Provider<'_> {
             Spec::Wished(wish) => meets(candidate, wish),
             Spec::Providing(name) => candidate.provides.contains(name),
             Spec::NotProviding(name) => !candidate.provides.contains(name),
+            Spec::Among(digests) => digests.contains(&candidate.digest),
             Spec::Nothing => false,
         };
         let keep = |solvable: &&SolvableId| will_do(self.candidate(**solvable)) != inverse;
@@ -217,20 +280,18 @@ impl DependencyProvider for Provider<'_> {
     async fn get_candidates(&self, name: NameId) -> Option<Candidates> {
         let name = self.pool.resolve_package_name(name);
         let candidates = self.by_name.get(name)?.clone();
-        let with_digest = |map: &BTreeMap<PackageName, crate::package::Digest>| {
-            let digest = map.get(name)?;
-            candidates.iter().copied().find(|id| self.candidate(*id).digest == *digest)
-        };
+        let preferred = self.request.preferred.get(name);
+        let is_preferred = |id: &SolvableId| Some(&self.candidate(*id).digest) == preferred;
         let excluded = candidates
             .iter()
             .filter_map(|id| {
-                let why = self.why_excluded(self.candidate(*id))?;
-                Some((*id, self.pool.intern_string(why)))
+                self.why_excluded(self.candidate(*id))?;
+                Some((*id, self.pool.intern_string("excluded")))
             })
             .collect();
         Some(Candidates {
-            favored: with_digest(&self.request.preferred),
-            locked: with_digest(&self.request.locked),
+            favored: candidates.iter().copied().find(is_preferred),
+            locked: None,
             hint_dependencies_available: resolvo::HintDependenciesAvailable::None,
             excluded,
             candidates,
@@ -257,38 +318,82 @@ impl DependencyProvider for Provider<'_> {
 
     fn should_cancel_with_value(&self) -> Option<Box<dyn Any>> {
         self.rounds.set(self.rounds.get() + 1);
-        (self.rounds.get() > MOST_ROUNDS).then(|| Box::new(()) as Box<dyn Any>)
+        (self.rounds.get() > self.most_rounds).then(|| Box::new(()) as Box<dyn Any>)
     }
 }
 
-/// The candidates that meet `request` together.
-pub(super) fn solve<'a>(
-    universe: &'a Universe,
-    request: &'a Request,
-) -> Result<Vec<&'a Candidate>, Error> {
-    let provider = Provider::new(universe, request);
-    let requirements =
-        request.wishes.iter().chain(&request.kept).map(|wish| provider.requirement(wish)).collect();
-    let problem = Problem::new().requirements(requirements);
-    let mut solver = Solver::new(provider);
-    match solver.solve(problem) {
-        Ok(solvables) => {
-            Ok(solvables.into_iter().map(|id| solver.provider().candidate(id)).collect())
+/// A search for answers to one request; what was found out is kept from one look to the next.
+pub(super) struct Search<'a> {
+    solver: Solver<Provider<'a>>,
+    wishes: Vec<Wish>,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn new(universe: &'a Universe, request: &'a Request) -> Self {
+        Self { solver: Solver::new(Provider::new(universe, request)), wishes: request.in_order() }
+    }
+
+    fn rounds(&self) -> u64 {
+        self.solver.provider().most_rounds
+    }
+
+    /// The releases that meet `wish` and may be chosen, in the order in which they are tried.
+    pub(super) fn options(&self, wish: &Wish) -> Vec<&'a Candidate> {
+        self.solver.provider().options(wish)
+    }
+
+    /// Releases that meet the request together and hold all of `fixed` and one of `options`; none
+    /// where there are no such releases. Where nothing is fixed and no option is named, any will
+    /// do.
+    ///
+    /// # Errors
+    /// [`Error::TooHard`].
+    pub(super) fn complete(
+        &mut self,
+        fixed: &[&'a Candidate],
+        options: &[&'a Candidate],
+    ) -> Result<Option<Vec<&'a Candidate>>, Error> {
+        match self.solve(fixed, options) {
+            Ok(found) => Ok(Some(found)),
+            Err(UnsolvableOrCancelled::Unsolvable(_)) => Ok(None),
+            Err(UnsolvableOrCancelled::Cancelled(_)) => Err(Error::TooHard(self.rounds())),
         }
-        Err(UnsolvableOrCancelled::Cancelled(_)) => Err(Error::TooHard(MOST_ROUNDS)),
-        Err(UnsolvableOrCancelled::Unsolvable(conflict)) => {
-            let graph = conflict.graph(&solver);
-            Err(Error::Unsolvable(Box::new(facts(solver.provider(), &graph, universe))))
+    }
+
+    /// Any releases that meet the request together, or else what stands in their way.
+    ///
+    /// # Errors
+    /// [`Error::Unsolvable`], [`Error::TooHard`].
+    pub(super) fn any(&mut self) -> Result<Vec<&'a Candidate>, Error> {
+        match self.solve(&[], &[]) {
+            Ok(found) => Ok(found),
+            Err(UnsolvableOrCancelled::Cancelled(_)) => Err(Error::TooHard(self.rounds())),
+            Err(UnsolvableOrCancelled::Unsolvable(conflict)) => {
+                let graph = conflict.graph(&self.solver);
+                Err(Error::Unsolvable(Box::new(facts(self.solver.provider(), &graph))))
+            }
         }
+    }
+
+    fn solve(
+        &mut self,
+        fixed: &[&Candidate],
+        options: &[&Candidate],
+    ) -> Result<Vec<&'a Candidate>, UnsolvableOrCancelled> {
+        let provider = self.solver.provider();
+        let mut requirements: Vec<ConditionalRequirement> =
+            self.wishes.iter().map(|wish| provider.requirement(wish)).collect();
+        requirements.extend(fixed.iter().map(|one| provider.among(&[one])));
+        if !options.is_empty() {
+            requirements.push(provider.among(options));
+        }
+        let found = self.solver.solve(Problem::new().requirements(requirements))?;
+        Ok(found.into_iter().map(|id| self.solver.provider().candidate(id)).collect())
     }
 }
 
 /// What stands in the way, out of the solver's graph, in a fixed order.
-fn facts(
-    provider: &Provider<'_>,
-    conflict: &resolvo::conflict::ConflictGraph,
-    universe: &Universe,
-) -> Conflict {
+fn facts(provider: &Provider<'_>, conflict: &resolvo::conflict::ConflictGraph) -> Conflict {
     let graph = &conflict.graph;
     let mut facts = Conflict::default();
     let candidate = |id: &SolvableId| provider.candidate(*id).clone();
@@ -314,19 +419,17 @@ fn facts(
             (ConflictEdge::Conflict(ConflictCause::Constrains(_)), ConflictNode::Solvable(id)) => {
                 facts.clashes.push(Clash { asker, with: candidate(id).release });
             }
-            (ConflictEdge::Conflict(ConflictCause::Locked(kept)), ConflictNode::Solvable(id)) => {
-                facts.locked.push((candidate(kept).release, candidate(id).release));
-            }
-            (ConflictEdge::Conflict(ConflictCause::Excluded), ConflictNode::Excluded(why)) => {
-                if let Asker::Release(release) = asker {
-                    let why = provider.pool.resolve_string(*why).to_owned();
-                    facts.excluded.push(Excluded { release, why });
+            (ConflictEdge::Conflict(ConflictCause::Excluded), ConflictNode::Excluded(_)) => {
+                if let ConflictNode::Solvable(id) = &graph[from]
+                    && let Some(why) = provider.why_excluded(provider.candidate(*id))
+                {
+                    facts.excluded.push(Excluded { release: candidate(id).release, why });
                 }
             }
             _ => {}
         }
     }
-    facts.complete(universe);
+    facts.complete(provider.universe);
     facts
 }
 

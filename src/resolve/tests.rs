@@ -1,4 +1,4 @@
-//! Small universes with known answers.
+//! Small universes with known answers, and many against brute force.
 
 use super::*;
 
@@ -188,64 +188,6 @@ fn the_explanation_says_who_needs_what() {
     assert_eq!(text, "you ask for lib ^3, and there is only 2.0.0 and 1.0.0");
 }
 
-mod against_brute_force {
-    use super::*;
-    use proptest::prelude::*;
-
-    const NAMES: [&str; 4] = ["a", "b", "c", "d"];
-
-    fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
-        let need = (0..4_usize, 1..4_u64).prop_map(|(name, version)| (name, version));
-        let one = (0..4_usize, 1..4_u64, proptest::collection::vec(need, 0..3), 0..8_usize);
-        proptest::collection::vec(one, 1..10).prop_map(|list| {
-            let mut all: Vec<Candidate> = Vec::new();
-            for (name, version, needs, conflict) in list {
-                let needs: Vec<String> = needs
-                    .iter()
-                    .filter(|(other, _)| *other != name)
-                    .map(|(other, version)| format!("{}@>={version}", NAMES[*other]))
-                    .collect();
-                let needs: Vec<&str> = needs.iter().map(String::as_str).collect();
-                let mut new = candidate(NAMES[name], &format!("{version}.0.0"), &needs);
-                if conflict < 4 && conflict != name {
-                    new.conflicts = vec![NAMES[conflict].parse().unwrap()];
-                }
-                if all.iter().all(|old| old.digest != new.digest) {
-                    all.push(new);
-                }
-            }
-            all
-        })
-    }
-
-    fn is_answer(set: &[&Candidate], wishes: &[Wish]) -> bool {
-        let met = |wish: &Wish| set.iter().any(|candidate| solver::meets(candidate, wish));
-        let names: BTreeSet<_> = set.iter().map(|candidate| &candidate.release.name).collect();
-        names.len() == set.len()
-            && wishes.iter().all(met)
-            && set.iter().all(|candidate| {
-                candidate.dependencies.iter().all(|need| met(&need.into()))
-                    && candidate.conflicts.iter().all(|name| !names.contains(name))
-            })
-    }
-
-    proptest! {
-        #[test]
-        fn an_answer_is_found_exactly_where_there_is_one(all in candidates(), first in 0..4_usize) {
-            let request = request(&[NAMES[first]]);
-            let exists = (0..1_u32 << all.len()).any(|bits| {
-                let set: Vec<&Candidate> =
-                    (0..all.len()).filter(|i| bits >> i & 1 == 1).map(|i| &all[i]).collect();
-                is_answer(&set, &request.wishes)
-            });
-            let universe = Universe::of(&request, all);
-            let answer = resolve(&universe, &request);
-            prop_assert_eq!(answer.is_ok(), exists);
-            if let Ok(chosen) = answer {
-                let set: Vec<&Candidate> = chosen.iter().map(|chosen| &chosen.candidate).collect();
-                prop_assert!(is_answer(&set, &request.wishes));
-                prop_assert_eq!(resolve(&universe, &request).unwrap(), chosen);
-            }
-        }
-    }
-}
+mod brute_force;
+mod hostile;
+mod messages;

@@ -2,8 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Candidate, Request, Wish};
+use super::{Candidate, Error, Request, Wish};
 use crate::package::{Digest, PackageName, VariantName};
+
+/// The most names that are looked up for one request.
+pub(super) const MOST_NAMES: usize = 50_000;
+/// The most releases that are looked at for one request.
+pub(super) const MOST_RELEASES: usize = 500_000;
+
+fn within(found: usize, most: usize, what: &'static str) -> Result<(), Error> {
+    if found > most { Err(Error::TooLarge { what, most }) } else { Ok(()) }
+}
 
 /// What is known about one name.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +32,7 @@ pub struct Universe {
     packages: BTreeMap<PackageName, Vec<Candidate>>,
     providers: BTreeMap<PackageName, BTreeSet<PackageName>>,
     asked_variants: BTreeSet<(PackageName, VariantName)>,
+    asked_packages: BTreeSet<Digest>,
 }
 
 impl Universe {
@@ -31,8 +41,8 @@ impl Universe {
     /// candidates even where no registry offers them any more.
     ///
     /// # Errors
-    /// The first error of `look_up`.
-    pub fn gather<E>(
+    /// The first error of `look_up`; [`Error::TooLarge`].
+    pub fn gather<E: From<Error>>(
         request: &Request,
         installed: &[Candidate],
         look_up: &mut LookUp<'_, E>,
@@ -40,6 +50,7 @@ impl Universe {
         let mut universe = Self::default();
         let mut seen: BTreeSet<PackageName> = BTreeSet::new();
         let mut open: BTreeSet<PackageName> = BTreeSet::new();
+        let mut releases = 0;
         for wish in request.wishes.iter().chain(&request.kept) {
             universe.ask_variant(wish);
             open.insert(wish.name.clone());
@@ -52,7 +63,10 @@ impl Universe {
         while !open.is_empty() {
             let level: Vec<PackageName> = std::mem::take(&mut open).into_iter().collect();
             seen.extend(level.iter().cloned());
+            within(seen.len(), MOST_NAMES, "names")?;
             for listing in look_up(&level)? {
+                releases += listing.candidates.len();
+                within(releases, MOST_RELEASES, "releases")?;
                 let found = listing
                     .candidates
                     .iter()
@@ -87,6 +101,7 @@ impl Universe {
         if let Some(variant) = &wish.variant {
             self.asked_variants.insert((wish.name.clone(), variant.clone()));
         }
+        self.asked_packages.extend(wish.exact);
     }
 
     fn add(&mut self, candidate: Candidate) {
@@ -148,15 +163,26 @@ impl Universe {
         self.releases(name).iter().find(|candidate| candidate.digest == digest)
     }
 
-    /// Whether `candidate` is of a variant that may be chosen: the default one, the only one of
-    /// its version, or one that a wish or a dependency names.
-    pub(super) fn variant_is_eligible(&self, candidate: &Candidate) -> bool {
-        let Some(variant) = &candidate.release.variant else { return true };
+    /// Whether `candidate` may be chosen only where somebody asks for its variant: it is neither
+    /// the default one nor the only one of its version.
+    pub(super) fn must_be_asked_for(&self, candidate: &Candidate) -> bool {
         let release = &candidate.release;
-        candidate.default_variant
-            || self.asked_variants.contains(&(release.name.clone(), variant.clone()))
-            || self.releases(&release.name).iter().all(|other| {
-                other.release.version != release.version || other.release.variant == release.variant
+        release.variant.is_some()
+            && !candidate.default_variant
+            && self.releases(&release.name).iter().any(|other| {
+                other.release.version == release.version && other.release.variant != release.variant
             })
+    }
+
+    /// Whether `candidate` is of a variant that could be chosen: one that need not be asked for,
+    /// or one that a wish or the dependency of some release names.
+    pub(super) fn variant_is_eligible(&self, candidate: &Candidate) -> bool {
+        let Candidate { release, .. } = candidate;
+        let is_asked = |variant: &VariantName| {
+            self.asked_variants.contains(&(release.name.clone(), variant.clone()))
+        };
+        !self.must_be_asked_for(candidate)
+            || self.asked_packages.contains(&candidate.digest)
+            || release.variant.as_ref().is_some_and(is_asked)
     }
 }

@@ -129,3 +129,14 @@ error: [[registry]] has no key `prioritiy`
     // What needs no registry works all the same.
     world.run(["list"]).succeeds();
 }
+
+#[test]
+fn a_prerelease_from_a_file_stays() {
+    let world = world();
+    let key = world.key("me");
+    let early = Recipe::new("early", "1.0.0-rc.1").make(&world, "dist", &key);
+    world.run(["install", &early.binary.display().to_string()]).succeeds();
+    world.run(["install", "extra"]).succeeds();
+    let list = world.run(["list"]).succeeds().stdout;
+    assert!(list.contains("1.0.0-rc.1") && list.contains("extra"), "{list}");
+}
