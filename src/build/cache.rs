@@ -87,6 +87,7 @@ impl StepCache {
             return Ok(None);
         }
         if let Some(result) = self.read(key) {
+            crate::fs::touch(&entry);
             return Ok(Some(result));
         }
         tracing::info!("the cached step {key} is damaged and is made again");

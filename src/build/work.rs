@@ -4,26 +4,30 @@ use std::path::{Path, PathBuf};
 
 use crate::fs::{Lock, Result, create_folder, read_to_string, remove_folder, write_atomically};
 use crate::package::{Digest, PartName, VariantName};
+use crate::store::CacheUse;
 
 /// A build's folder, locked for as long as this lives.
 #[derive(Debug)]
 pub struct Work {
     folder: PathBuf,
     _lock: Lock,
+    _cache: CacheUse,
 }
 
 impl Work {
     /// Opens the folder `id` in `builds`; where another build of the same tree works there,
-    /// `waiting` is called and its end waited for. What an earlier build left stays until
+    /// `waiting` is called and its end waited for, as where the cache is being cleared. What an earlier build left stays until
     /// [`Work::clear`].
     ///
     /// # Errors
     /// When the folder or its lock cannot be made.
-    pub fn open(builds: &Path, id: &str, waiting: impl FnOnce()) -> Result<Self> {
+    pub fn open(builds: &Path, id: &str, waiting: impl Fn()) -> Result<Self> {
+        let cache = CacheUse::begin(builds.parent().unwrap_or(builds), &waiting)?;
         let lock = Lock::acquire(&builds.join(format!("{id}.lock")), waiting)?;
         let folder = builds.join(id);
         create_folder(&folder)?;
-        Ok(Self { folder, _lock: lock })
+        crate::fs::touch(&folder);
+        Ok(Self { folder, _lock: lock, _cache: cache })
     }
 
     /// The folder itself.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, Parser};
 
 use super::commands::Command;
+use crate::package::ProfileName;
 
 /// Packs, builds, compares, installs and studies open AI models from their source.
 #[derive(Debug, Parser)]
@@ -34,6 +35,16 @@ pub(super) struct Global {
     /// The folder for keys, cache and installed packages [default: the XDG data folder]
     #[arg(long, global = true, env = "MPKG_HOME", value_name = "DIR")]
     pub(super) home: Option<PathBuf>,
+    /// A home folder whose packages are used in place and not fetched again; nothing is written
+    /// there. Several are separated by ':' [default: `shared` in store.toml]
+    #[arg(
+        long,
+        global = true,
+        env = "MPKG_SHARED_STORE",
+        value_name = "DIR",
+        value_delimiter = ':'
+    )]
+    pub(super) shared_store: Vec<PathBuf>,
     /// Print exactly one JSON document on stdout
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -66,6 +77,14 @@ fn parse_date(text: &str) -> Result<jiff::Timestamp, String> {
     let day: jiff::civil::Date = text.parse().map_err(|_| "it is no date".to_owned())?;
     let next = day.tomorrow().and_then(|next| next.to_zoned(jiff::tz::TimeZone::UTC));
     next.map(|next| next.timestamp()).map_err(|error| error.to_string())
+}
+
+/// The flag of every command that looks at a profile or changes one.
+#[derive(Debug, clap::Args)]
+pub(super) struct ProfileArguments {
+    /// The profile: a set of packages of its own
+    #[arg(long, env = "MPKG_PROFILE", value_name = "NAME", default_value = "default")]
+    pub(super) profile: ProfileName,
 }
 
 /// The whole command line, for completions and the manual.

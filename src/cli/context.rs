@@ -11,7 +11,7 @@ use crate::net::{Client, NetOptions, Network, Proxies};
 use crate::progress::Progress;
 use crate::registry::tuf::Clock;
 use crate::registry::{Selection, Sources};
-use crate::store::Home;
+use crate::store::{Home, Settings};
 
 /// The settings of this run, resolved from flags and environment.
 pub(super) struct Context {
@@ -48,8 +48,18 @@ impl Context {
                 .join("mpkg"),
         };
         super::terminal::start_log(global.verbose);
+        let home = Home::at(root);
+        let mut shared = Settings::read(&home)?.shared;
+        // An empty $MPKG_SHARED_STORE names none, whatever store.toml says.
+        if !global.shared_store.is_empty() {
+            let named = global.shared_store.iter().filter(|one| !one.as_os_str().is_empty());
+            let absolute = |path: &PathBuf| {
+                std::path::absolute(path).map_err(crate::fs::Error::at("find", path))
+            };
+            shared = named.map(absolute).collect::<Result<_, _>>()?;
+        }
         Ok(Self {
-            home: Home::at(root),
+            home: home.sharing(shared),
             // An empty $MPKG_REGISTRY names none.
             named: global.registry.into_iter().filter(|one| !one.is_empty()).collect(),
             offline: global.offline,

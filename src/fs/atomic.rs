@@ -50,6 +50,15 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|handle| handle.sync_all()).map_err(Error::at("sync", folder))
 }
 
+/// Notes in the time of change of `path` that it was used now. Where that cannot be written, as on
+/// a disk that is read-only, nothing happens.
+pub fn touch(path: &Path) {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+    let time = |nanoseconds| Timespec { tv_sec: 0, tv_nsec: nanoseconds };
+    let times = Timestamps { last_access: time(UTIME_OMIT), last_modification: time(UTIME_NOW) };
+    let _ = rustix::fs::utimensat(CWD, path, &times, AtFlags::empty());
+}
+
 /// Reads a text file of at most `limit` bytes.
 ///
 /// # Errors

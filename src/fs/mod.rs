@@ -5,8 +5,8 @@ mod error;
 mod lock;
 
 pub use atomic::{
-    Staging, create_folder, read, read_to_string, remove_folder, sync_folder, write_atomically,
-    write_privately,
+    Staging, create_folder, read, read_to_string, remove_folder, sync_folder, touch,
+    write_atomically, write_privately,
 };
 pub use error::{Error, Result};
 pub use lock::Lock;

@@ -9,7 +9,7 @@ use crate::explain::{Explain, count};
 use crate::fs;
 use crate::package::{Digest, INDEX_PATH, InvalidPath, PackageIndex, PackageName, PackagePath};
 use crate::progress::Progress;
-use crate::store::{self, DEFAULT_PROFILE, DamagedFile, Home, Profile};
+use crate::store::{self, DamagedFile, Home, Profile};
 
 /// The name of a signature in a model's own folder.
 pub const SIGNATURE_NAME: &str = "model.sig";
@@ -166,7 +166,7 @@ fn describe_installed(
     here: &Path,
     progress: &dyn Progress,
 ) -> Result<Described, Error> {
-    let installed = Profile::of(home, DEFAULT_PROFILE).installed(name)?;
+    let installed = Profile::of(home, &crate::package::ProfileName::default()).installed(name)?;
     let damaged = store::check_package(home, installed.package, progress)?;
     if let Some(first) = damaged.first() {
         let (name, first) = (name.clone(), first.clone());

@@ -8,6 +8,7 @@ use crate::build::tree::SourceTree;
 use crate::net::Client;
 use crate::package::manifest::EnvironmentSection;
 use crate::progress::Progress;
+use crate::store::CacheUse;
 
 /// A data reference that a build can use.
 #[derive(Debug, Clone)]
@@ -23,6 +24,9 @@ pub struct Brought {
 /// # Errors
 /// The first reference that cannot be had, with what each of its addresses said.
 pub fn fetch(tree: &SourceTree, client: &Client, progress: &dyn Progress) -> Result<Vec<Brought>> {
+    let _use = CacheUse::begin(client.cache().root(), || {
+        progress.note("Waiting for another mpkg that clears the cache");
+    })?;
     let fetcher = Fetcher::new(tree.root(), client);
     fetcher
         .fetch(&tree.manifest().data, progress)?

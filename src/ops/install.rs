@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::catalogue::{Catalogue, Error, Result, Trust, Vouched};
+use super::generations::lock;
 use super::key;
 use super::local::LocalPackage;
 use super::transfer::{Traffic, Transfers};
 use crate::net::Client;
-use crate::package::{Digest, PackageName, Requirement};
+use crate::package::{Digest, PackageName, ProfileName, Requirement};
 use crate::progress::Progress;
 use crate::registry::{Remembered, Selection};
 use crate::resolve::{Candidate, Chosen, Request, Wish};
 use crate::store::{
-    Asked, DEFAULT_PROFILE, Existing, Generation, Home, InstalledPackage, PicklePolicy, Profile,
-    Store,
+    Adopted, Asked, Existing, Generation, Home, InstalledPackage, PicklePolicy, Profile, Store,
 };
 
 /// What is to be installed.
@@ -59,6 +59,8 @@ pub enum Purpose {
 /// How to install.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// The profile that changes.
+    pub profile: ProfileName,
     /// What.
     pub targets: Vec<Target>,
     /// Package files and folders of them that dependencies may come from.
@@ -139,11 +141,9 @@ pub fn plan<'a>(
 ) -> Result<Plan<'a>> {
     let store = match options.purpose {
         Purpose::Look => None,
-        Purpose::Change => Some(Store::lock(home, || {
-            progress.note("Waiting for another mpkg that changes this home folder");
-        })?),
+        Purpose::Change => Some(lock(home, progress)?),
     };
-    let current = Profile::of(home, DEFAULT_PROFILE).current()?;
+    let current = Profile::of(home, &options.profile).current()?;
     let installed = current.map(|generation| generation.packages).unwrap_or_default();
     let mut files = LocalPackage::open_all(&options.with)?;
     let mut wishes = Vec::new();
@@ -171,12 +171,13 @@ pub fn plan<'a>(
         .iter()
         .map(|chosen| planned(chosen, &request, &installed, &options.renewal, &catalogue))
         .collect::<Result<Vec<_>>>()?;
-    let missing: Vec<Digest> = packages
-        .iter()
-        .filter(|planned| planned.vouched.is_some())
-        .map(|planned| planned.package.package)
-        .filter(|package| !home.package(*package).is_dir())
-        .collect();
+    let mut missing = Vec::new();
+    for planned in packages.iter().filter(|planned| planned.vouched.is_some()) {
+        let package = planned.package.package;
+        if !home.package(package).is_dir() && home.shared_package(package)?.is_none() {
+            missing.push(package);
+        }
+    }
     let transfers = Transfers::prepare(&catalogue, &missing, home)?;
     for planned in &mut packages {
         planned.traffic = transfers.expected(planned.package.package);
@@ -309,18 +310,52 @@ impl Plan<'_> {
         if self.is_empty() {
             return Ok(None);
         }
-        let traffic = transfers.carry_out(&self.catalogue, progress, |package| {
-            store.add(package, Existing::Keep, self.options.pickle, progress)?;
-            Ok(())
-        })?;
+        let late = self.adopt(store, &transfers, progress)?;
+        let late = Transfers::prepare(&self.catalogue, &late, &self.home)?;
+        let mut traffic = Traffic::default();
+        for transfers in [transfers, late] {
+            traffic += transfers.carry_out(&self.catalogue, progress, |package| {
+                store.add(package, Existing::Keep, self.options.pickle, progress)?;
+                Ok(())
+            })?;
+        }
         for planned in self.packages.iter().filter(|planned| planned.vouched.is_some()) {
             self.remember(planned)?;
         }
         let packages = self.packages.iter().map(|planned| planned.package.clone()).collect();
-        let profile = Profile::of(&self.home, DEFAULT_PROFILE);
+        let profile = Profile::of(&self.home, &self.options.profile);
         let generation =
             store.commit(&profile, packages, &self.options.command, self.options.now)?;
         Ok(Some((generation, traffic)))
+    }
+
+    /// Uses what shared stores have. Gives what is still to be fetched although nobody planned to:
+    /// packages that are damaged there, or gone from there by now.
+    fn adopt(
+        &self,
+        store: &Store,
+        transfers: &Transfers,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Digest>> {
+        let mut late = Vec::new();
+        for planned in self.packages.iter().filter(|planned| planned.vouched.is_some()) {
+            let package = planned.package.package;
+            if store.holds(package) || transfers.cover(package) {
+                continue;
+            }
+            match store.adopt(package, progress)? {
+                Adopted::InPlace(folder) => {
+                    progress.note(&format!("Used in place: {}", folder.display()));
+                    continue;
+                }
+                Adopted::Damaged(folder) => {
+                    progress.warn(&format!("{} is damaged and is not used", folder.display()));
+                }
+                Adopted::Nowhere => {}
+            }
+            late.push(package);
+        }
+        Ok(late)
     }
 
     /// Holds on to the publishers of a name that is installed for the first time.

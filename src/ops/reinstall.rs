@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use super::catalogue::{Catalogue, Error, Result};
+use super::generations::lock;
 use super::install::trust;
 use super::local::LocalPackage;
 use super::transfer::Transfers;
 use crate::net::Client;
-use crate::package::{PackageName, Release};
+use crate::package::{PackageName, ProfileName, Release};
 use crate::progress::Progress;
 use crate::registry::Selection;
-use crate::store::{DEFAULT_PROFILE, Existing, Home, PicklePolicy, Profile, Store};
+use crate::store::{Existing, Home, PicklePolicy, Profile};
 
 /// Fetches the very packages that are installed as `names`, from `with` or from a registry, and
 /// puts them in the place of what is there by one exchange each. Gives what was written.
@@ -20,16 +21,15 @@ use crate::store::{DEFAULT_PROFILE, Existing, Home, PicklePolicy, Profile, Store
 /// what fails in fetching and unpacking.
 pub fn reinstall(
     home: &Home,
+    profile: &ProfileName,
     names: &[PackageName],
     registries: &Selection,
     with: &[PathBuf],
     client: &Client,
     progress: &dyn Progress,
 ) -> Result<Vec<Release>> {
-    let store = Store::lock(home, || {
-        progress.note("Waiting for another mpkg that changes this home folder");
-    })?;
-    let profile = Profile::of(home, DEFAULT_PROFILE);
+    let store = lock(home, progress)?;
+    let profile = Profile::existing(home, profile)?;
     let files = LocalPackage::open_all(with)?;
     let mut catalogue = Catalogue::open(registries, files, trust(home)?, client)?;
     let mut written = Vec::new();

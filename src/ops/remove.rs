@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::catalogue::Result;
+use super::generations::lock;
 use super::install::{needed, unneeded};
-use crate::package::PackageName;
+use crate::package::{PackageName, ProfileName};
 use crate::progress::Progress;
-use crate::store::{DEFAULT_PROFILE, Generation, Home, InstalledPackage, Profile, Store};
+use crate::store::{Generation, Home, InstalledPackage, Profile, Store};
 
 /// What goes.
 pub struct Removal {
@@ -15,6 +16,7 @@ pub struct Removal {
     /// The packages that nothing needs any more.
     pub unneeded: Vec<InstalledPackage>,
     store: Store,
+    profile: Profile,
     current: Generation,
 }
 
@@ -30,18 +32,17 @@ pub enum Dependencies {
 /// Finds out what goes; nothing is changed.
 ///
 /// # Errors
-/// [`crate::store::Error::NotInstalled`]; [`super::catalogue::Error::Needed`] where a package that
+/// [`crate::store::Error::NoProfile`], [`crate::store::Error::NotInstalled`]; [`super::catalogue::Error::Needed`] where a package that
 /// stays needs one that is named.
 pub fn plan(
     home: &Home,
+    profile: &ProfileName,
     names: &[PackageName],
     dependencies: Dependencies,
     progress: &dyn Progress,
 ) -> Result<Removal> {
-    let store = Store::lock(home, || {
-        progress.note("Waiting for another mpkg that changes this home folder");
-    })?;
-    let profile = Profile::of(home, DEFAULT_PROFILE);
+    let store = lock(home, progress)?;
+    let profile = Profile::existing(home, profile)?;
     let gone: BTreeSet<PackageName> = names.iter().cloned().collect();
     let leaving: Vec<InstalledPackage> =
         gone.iter().map(|name| profile.installed(name)).collect::<Result<_, _>>()?;
@@ -74,7 +75,7 @@ pub fn plan(
             .cloned()
             .collect(),
     };
-    Ok(Removal { named: leaving, unneeded, store, current })
+    Ok(Removal { named: leaving, unneeded, store, profile, current })
 }
 
 impl Removal {
@@ -92,7 +93,6 @@ impl Removal {
             .filter(|package| !gone.contains(&package.name))
             .cloned()
             .collect();
-        let profile = Profile::of(self.store.home(), DEFAULT_PROFILE);
-        Ok(self.store.commit(&profile, packages, command, now)?)
+        Ok(self.store.commit(&self.profile, packages, command, now)?)
     }
 }

@@ -59,6 +59,12 @@ impl Transfers {
         Ok(transfers)
     }
 
+    /// Whether `package` is among what is to come.
+    #[must_use]
+    pub fn cover(&self, package: Digest) -> bool {
+        self.incoming.contains_key(&package) || self.whole.contains_key(&package)
+    }
+
     /// What is to be fetched for `package`, from now on.
     #[must_use]
     pub fn expected(&self, package: Digest) -> Traffic {

@@ -1,8 +1,8 @@
 //! `mpkg verify NAME…`: hashes what is installed again.
 
-use crate::package::{Digest, PackageName, Release};
+use crate::package::{Digest, PackageName, ProfileName, Release};
 use crate::progress::Progress;
-use crate::store::{DEFAULT_PROFILE, DamagedFile, Home, Profile, Result, check_package};
+use crate::store::{DamagedFile, Home, Profile, Result, check_package};
 
 /// What was found of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +18,14 @@ pub struct Checked {
 /// Checks the installed packages called `names`, or all of them where none is named.
 ///
 /// # Errors
-/// [`crate::store::Error::NotInstalled`]; file errors.
-pub fn verify(home: &Home, names: &[PackageName], progress: &dyn Progress) -> Result<Vec<Checked>> {
-    let profile = Profile::of(home, DEFAULT_PROFILE);
+/// [`crate::store::Error::NoProfile`], [`crate::store::Error::NotInstalled`]; file errors.
+pub fn verify(
+    home: &Home,
+    profile: &ProfileName,
+    names: &[PackageName],
+    progress: &dyn Progress,
+) -> Result<Vec<Checked>> {
+    let profile = Profile::existing(home, profile)?;
     let packages = if names.is_empty() {
         profile.current()?.map(|current| current.packages).unwrap_or_default()
     } else {

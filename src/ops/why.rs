@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::package::{Dependency, PackageName};
-use crate::store::{DEFAULT_PROFILE, Home, InstalledPackage, Profile, Result};
+use crate::package::{Dependency, PackageName, ProfileName};
+use crate::store::{Home, InstalledPackage, Profile, Result};
 
 /// One link of a chain: a package, and what it asks of the next one.
 pub type Link = (InstalledPackage, Option<Dependency>);
@@ -11,9 +11,9 @@ pub type Link = (InstalledPackage, Option<Dependency>);
 /// The shortest chain from each package that somebody asked for to the one called `name`.
 ///
 /// # Errors
-/// [`crate::store::Error::NotInstalled`].
-pub fn why(home: &Home, name: &PackageName) -> Result<Vec<Vec<Link>>> {
-    let profile = Profile::of(home, DEFAULT_PROFILE);
+/// [`crate::store::Error::NoProfile`], [`crate::store::Error::NotInstalled`].
+pub fn why(home: &Home, profile: &ProfileName, name: &PackageName) -> Result<Vec<Vec<Link>>> {
+    let profile = Profile::existing(home, profile)?;
     let goal = profile.installed(name)?;
     let packages = profile.current()?.map(|current| current.packages).unwrap_or_default();
     let requested = packages.iter().filter(|package| package.requested.is_some());

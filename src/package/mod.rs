@@ -19,6 +19,6 @@ pub use index::{
 };
 pub use kind::{InvalidKind, Kind};
 pub use lock::{InvalidLock, LOCK_FORMAT, LOCK_NAME, LONGEST_LOCK, LockFile, LockedPackage};
-pub use name::{InvalidName, PackageName, PartName, RegistryName, VariantName};
+pub use name::{InvalidName, PackageName, PartName, ProfileName, RegistryName, VariantName};
 pub use path::{DEEPEST_PATH, InvalidPath, LONGEST_PATH, PackagePath};
 pub use version::{InvalidRequirement, InvalidVersion, PackageVersion, Requirement};

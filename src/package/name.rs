@@ -154,6 +154,21 @@ name!(
     |text| made_of(text, "-")
 );
 
+name!(
+    /// The name of a profile: `[a-z0-9][a-z0-9_-]{0,63}`.
+    ProfileName,
+    "profile name",
+    "use 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or a digit",
+    |text| made_of(text, "-_")
+);
+
+impl Default for ProfileName {
+    /// The profile that commands use where none is named: `default`.
+    fn default() -> Self {
+        Self("default".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,13 +1,17 @@
 //! Unpacks a package into the store: staging, sync, links to contents, one rename.
 
 use std::collections::BTreeSet;
+use std::fs::{File, Permissions};
 use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
 
-use super::contents::{link_or_copy, looks_whole, place, seal, sync_all};
+use super::contents::{FOLDER_BITS, looks_whole, place, seal, sync_all};
+use super::link::Linker;
 use super::{Error, Home, Result, Store};
 use crate::archive::{self, FolderSink, Package, Reach, Sink, index_bytes};
 use crate::fs;
@@ -83,25 +87,27 @@ impl Store {
         seal(&staged.join(INDEX_PATH), FileMode::Plain)?;
         written.par_iter().try_for_each(|(file, path)| seal(path, file.mode))?;
         sync_all(&staged, written.iter().map(|(_, path)| path.as_path()))?;
-        self.share(&written)?;
-        self.link(&index.files, &staged)?;
-        sync_folders(&staged)?;
+        let linker = Linker::new();
+        self.share(&written, &linker)?;
+        self.link(&index.files, &staged, &linker)?;
+        linker.sync(&staged)?;
+        seal_folders(&staged)?;
         self.put_in_place(&staged, digest)?;
         self.forget_unfinished(digest)?;
         Ok(Added::New)
     }
 
     /// Gives every file that was written its second name among the contents.
-    fn share(&self, written: &[(IndexedFile, PathBuf)]) -> Result<()> {
+    fn share(&self, written: &[(IndexedFile, PathBuf)], linker: &Linker) -> Result<()> {
         let mut folders = BTreeSet::new();
         let staged = self.staging().join("contents");
         for (file, path) in written {
             let contents = place(&self.home, file);
-            if let Some(folder) = contents.parent() {
+            let folder = contents.parent().unwrap_or(&staged);
+            if folders.insert(folder.to_owned()) {
                 fs::create_folder(folder)?;
-                folders.insert(folder.to_owned());
             }
-            link_or_copy(path, &staged, file.mode)?;
+            linker.link(path, &staged, file.mode)?;
             std::fs::rename(&staged, &contents)
                 .map_err(fs::Error::at("rename a file to", &contents))?;
             // Two files of one package may be the same: then the rename left both names.
@@ -112,7 +118,7 @@ impl Store {
     }
 
     /// Puts the files that were not written, because their contents are here, into the tree.
-    fn link(&self, files: &[IndexedFile], staged: &Path) -> Result<()> {
+    fn link(&self, files: &[IndexedFile], staged: &Path, linker: &Linker) -> Result<()> {
         for file in files {
             let path = file.path.below(staged);
             if std::fs::symlink_metadata(&path).is_ok() {
@@ -121,7 +127,7 @@ impl Store {
             if let Some(folder) = path.parent() {
                 fs::create_folder(folder)?;
             }
-            link_or_copy(&place(&self.home, file), &path, file.mode)?;
+            linker.link(&place(&self.home, file), &path, file.mode)?;
         }
         Ok(())
     }
@@ -129,16 +135,29 @@ impl Store {
     /// Renames a finished tree to its place; a damaged one that is there is exchanged for it.
     fn put_in_place(&self, staged: &Path, digest: Digest) -> Result<()> {
         let goal = self.home.package(digest);
-        if goal.exists() {
-            rustix::fs::renameat_with(CWD, staged, CWD, &goal, RenameFlags::EXCHANGE)
-                .map_err(|error| fs::Error::at("replace", &goal)(error.into()))?;
+        // A link into a shared store that leads nowhere any more is something that is there too.
+        let is_there = std::fs::symlink_metadata(&goal).is_ok();
+        if is_there && self.exchange(staged, &goal)? {
             fs::sync_folder(&self.home.packages())?;
-            fs::remove_folder(staged)?;
-        } else {
-            std::fs::rename(staged, &goal).map_err(fs::Error::at("rename a folder to", &goal))?;
-            fs::sync_folder(&self.home.packages())?;
+            return Ok(fs::remove_folder(staged)?);
         }
-        Ok(())
+        std::fs::rename(staged, &goal).map_err(fs::Error::at("rename a folder to", &goal))?;
+        Ok(fs::sync_folder(&self.home.packages())?)
+    }
+
+    /// Exchanges two folders in one call. Where the file system cannot (some network ones), the
+    /// old one is moved away, and `false` says that the new one is still to be put there.
+    fn exchange(&self, staged: &Path, goal: &Path) -> Result<bool> {
+        match rustix::fs::renameat_with(CWD, staged, CWD, goal, RenameFlags::EXCHANGE) {
+            Ok(()) => Ok(true),
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                let away = self.staging().join("replaced");
+                fs::remove_folder(&away)?;
+                std::fs::rename(goal, &away).map_err(fs::Error::at("move", goal))?;
+                Ok(false)
+            }
+            Err(errno) => Err(fs::Error::at("replace", goal)(errno.into()).into()),
+        }
     }
 }
 
@@ -187,14 +206,20 @@ impl Sink for StoreSink<'_> {
     }
 }
 
-fn sync_folders(root: &Path) -> Result<()> {
+/// Gives the folders of a finished tree their permissions, and syncs them.
+fn seal_folders(root: &Path) -> Result<()> {
     for entry in walkdir::WalkDir::new(root).contents_first(true) {
         let entry = entry.map_err(|error| {
             let path = error.path().unwrap_or(root).to_owned();
             fs::Error::at("read the folder", &path)(error.into())
         })?;
         if entry.file_type().is_dir() {
-            fs::sync_folder(entry.path())?;
+            let path = entry.path();
+            let folder = File::open(path).map_err(fs::Error::at("open", path))?;
+            folder
+                .set_permissions(Permissions::from_mode(FOLDER_BITS))
+                .map_err(fs::Error::at("set the permissions of", path))?;
+            folder.sync_all().map_err(fs::Error::at("sync", path))?;
         }
     }
     Ok(())

@@ -1,17 +1,19 @@
 //! Hashes an unpacked package again and names whatever is not as it was installed.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::io::{ErrorKind, Read as _};
+use std::path::Path;
 
 use rayon::prelude::*;
+use rustix::io::Errno;
 use serde::Serialize;
 
-use super::contents::{bits, stored_bits};
-use super::{Error, Home, Result};
+use super::contents::{FOLDER_BITS, bits, stored_bits};
+use super::{Error, Home, Result, read_index};
+use crate::explain::printable;
 use crate::fs;
-use crate::package::{Digest, Hasher, INDEX_PATH, IndexedFile};
+use crate::package::{Digest, Hasher, INDEX_PATH, IndexedFile, PackageIndex};
 use crate::progress::{Progress, Task, Unit};
 
 /// What is wrong with a file.
@@ -28,6 +30,10 @@ pub enum Damage {
     Mode,
     /// It is a link, a folder or a device where a file should be.
     NotAFile,
+    /// The disk does not give its bytes.
+    Unreadable,
+    /// The folder of the whole package is gone.
+    Gone,
 }
 
 impl Damage {
@@ -40,6 +46,8 @@ impl Damage {
             Self::Extra => "it does not belong to the package",
             Self::Mode => "its permissions were changed",
             Self::NotAFile => "it is no longer a file",
+            Self::Unreadable => "the disk cannot read it",
+            Self::Gone => "the folder of the whole package is gone",
         }
     }
 }
@@ -53,7 +61,8 @@ pub struct DamagedFile {
     pub damage: Damage,
 }
 
-/// Checks every file of an unpacked package, in the order of their paths; several at a time.
+/// Checks every file of an unpacked package, in the order of their paths; several at a time. One
+/// that lies in a shared store is checked there.
 ///
 /// # Errors
 /// Where a file cannot be read for another reason than that it is not there.
@@ -62,8 +71,22 @@ pub fn check_package(
     package: Digest,
     progress: &dyn Progress,
 ) -> Result<Vec<DamagedFile>> {
+    let root = home.package(package);
+    if !root.is_dir() {
+        let path = home.place_of(package).display().to_string();
+        return Ok(vec![DamagedFile { path, damage: Damage::Gone }]);
+    }
+    check_folder(&root, package, progress)
+}
+
+/// Checks the folder `root`, where `package` should lie unpacked.
+pub(super) fn check_folder(
+    root: &Path,
+    package: Digest,
+    progress: &dyn Progress,
+) -> Result<Vec<DamagedFile>> {
     let damaged_index = |damage| vec![DamagedFile { path: INDEX_PATH.to_owned(), damage }];
-    let index = match home.package_index(package) {
+    let index = match read_index(root, package) {
         Ok(index) => index,
         Err(Error::DamagedIndex { .. }) => return Ok(damaged_index(Damage::Changed)),
         Err(Error::File(error)) if error.source.kind() == std::io::ErrorKind::NotFound => {
@@ -71,7 +94,6 @@ pub fn check_package(
         }
         Err(error) => return Err(error),
     };
-    let root = home.package(package);
     let task = progress.start(
         &format!("Checking {}", index.name),
         Some(index.unpacked_size()),
@@ -80,29 +102,29 @@ pub fn check_package(
     let checked: Vec<Option<DamagedFile>> = index
         .files
         .par_iter()
-        .map(|file| {
-            let damage = check_file(&root, file, task.as_ref())?;
+        .map_init(Vec::new, |buffer, file| {
+            let damage = check_file(root, file, buffer, task.as_ref())?;
             Ok(damage.map(|damage| DamagedFile { path: file.path.to_string(), damage }))
         })
         .collect::<Result<_>>()?;
     let mut damaged: Vec<DamagedFile> = checked.into_iter().flatten().collect();
-    let known: BTreeSet<PathBuf> = index
-        .files
-        .iter()
-        .map(|file| file.path.below(&root))
-        .chain([root.join(INDEX_PATH)])
-        .collect();
-    damaged.extend(extra_files(&root, &known)?);
+    damaged.extend(Known::of(&index).others(root)?);
     damaged.sort();
     damaged.dedup();
     Ok(damaged)
 }
 
-fn check_file(root: &Path, file: &IndexedFile, task: &dyn Task) -> Result<Option<Damage>> {
+fn check_file(
+    root: &Path,
+    file: &IndexedFile,
+    buffer: &mut Vec<u8>,
+    task: &dyn Task,
+) -> Result<Option<Damage>> {
     let path = file.path.below(root);
     let found = match std::fs::symlink_metadata(&path) {
         Ok(found) => found,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        // A folder on the way to it may have become a file.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(Some(Damage::Missing));
         }
         Err(error) => return Err(fs::Error::at("read", &path)(error).into()),
@@ -110,18 +132,36 @@ fn check_file(root: &Path, file: &IndexedFile, task: &dyn Task) -> Result<Option
     if !found.is_file() {
         return Ok(Some(Damage::NotAFile));
     }
-    if found.len() != file.size || hash(&path, task)? != file.sha256 {
+    if found.len() != file.size {
         return Ok(Some(Damage::Changed));
     }
-    Ok((bits(&found) != stored_bits(file.mode)).then_some(Damage::Mode))
+    let is_changed_mode = bits(&found) != stored_bits(file.mode);
+    match hash(&path, file.size, buffer, task) {
+        Ok(digest) if digest != file.sha256 => Ok(Some(Damage::Changed)),
+        Ok(_) => Ok(is_changed_mode.then_some(Damage::Mode)),
+        Err(error) if is_changed_mode && error.kind() == ErrorKind::PermissionDenied => {
+            Ok(Some(Damage::Mode))
+        }
+        Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => {
+            Ok(Some(Damage::Unreadable))
+        }
+        Err(error) => Err(fs::Error::at("read", &path)(error).into()),
+    }
 }
 
-fn hash(path: &Path, task: &dyn Task) -> Result<Digest> {
-    let mut file = File::open(path).map_err(fs::Error::at("open", path))?;
+/// The most bytes that are read at once.
+const BLOCK: usize = 1 << 18;
+
+fn hash(path: &Path, size: u64, buffer: &mut Vec<u8>, task: &dyn Task) -> std::io::Result<Digest> {
+    let mut file = File::open(path)?;
     let mut hasher = Hasher::new();
-    let mut buffer = vec![0; 1 << 18];
+    // One byte more, so that a small file is read and seen to end by two calls.
+    let block = usize::try_from(size.saturating_add(1)).unwrap_or(BLOCK).min(BLOCK);
+    if buffer.len() < block {
+        buffer.resize(block, 0);
+    }
     loop {
-        let length = file.read(&mut buffer).map_err(fs::Error::at("read", path))?;
+        let length = file.read(&mut buffer[..block])?;
         if length == 0 {
             return Ok(hasher.finish());
         }
@@ -130,21 +170,58 @@ fn hash(path: &Path, task: &dyn Task) -> Result<Digest> {
     }
 }
 
-fn extra_files(root: &Path, known: &BTreeSet<PathBuf>) -> Result<Vec<DamagedFile>> {
-    let mut extra = Vec::new();
-    for entry in walkdir::WalkDir::new(root).follow_links(false).min_depth(1) {
-        let entry = entry.map_err(|error| {
-            let path = error.path().unwrap_or(root).to_owned();
-            fs::Error::at("read the folder", &path)(error.into())
-        })?;
-        if entry.file_type().is_dir() || known.contains(entry.path()) {
-            continue;
+/// What belongs to a package, by paths below its folder.
+struct Known<'a> {
+    files: HashSet<&'a str>,
+    folders: HashSet<&'a str>,
+}
+
+impl<'a> Known<'a> {
+    fn of(index: &'a PackageIndex) -> Self {
+        let files = index.files.iter().map(|file| file.path.as_str());
+        let files: HashSet<&str> = files.chain([INDEX_PATH]).collect();
+        let mut folders = HashSet::new();
+        for file in &files {
+            let mut rest = *file;
+            while let Some((folder, _)) = rest.rsplit_once('/') {
+                if !folders.insert(folder) {
+                    break;
+                }
+                rest = folder;
+            }
         }
-        let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
-        extra.push(DamagedFile {
-            path: crate::explain::printable(&relative.to_string_lossy()),
-            damage: Damage::Extra,
-        });
+        Self { files, folders }
     }
-    Ok(extra)
+
+    /// What lies below `root` and does not belong there, and folders whose permissions were
+    /// changed.
+    fn others(&self, root: &Path) -> Result<Vec<DamagedFile>> {
+        let mut others = Vec::new();
+        for entry in walkdir::WalkDir::new(root).follow_links(false) {
+            let entry = entry.map_err(|error| {
+                let path = error.path().unwrap_or(root).to_owned();
+                fs::Error::at("read the folder", &path)(error.into())
+            })?;
+            let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
+            let name = relative.to_string_lossy();
+            let damage = match entry.depth() {
+                0 => has_other_bits(root)?.then_some(Damage::Mode),
+                _ if !entry.file_type().is_dir() => {
+                    (!self.files.contains(name.as_ref())).then_some(Damage::Extra)
+                }
+                _ if self.folders.contains(name.as_ref()) => {
+                    has_other_bits(entry.path())?.then_some(Damage::Mode)
+                }
+                _ => Some(Damage::Extra),
+            };
+            let path = if entry.depth() == 0 { ".".into() } else { printable(&name) };
+            others.extend(damage.map(|damage| DamagedFile { path, damage }));
+        }
+        Ok(others)
+    }
+}
+
+fn has_other_bits(folder: &Path) -> Result<bool> {
+    let found = std::fs::metadata(folder).map_err(fs::Error::at("read", folder))?;
+    Ok(bits(&found) != FOLDER_BITS)
 }

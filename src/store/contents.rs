@@ -13,6 +13,9 @@ use crate::package::{FileMode, IndexedFile};
 /// somebody wrote to it.
 const STORED_SECONDS: u64 = 1;
 
+/// The permission bits of a folder in an unpacked package.
+pub(super) const FOLDER_BITS: u32 = 0o755;
+
 /// The permission bits of a file in the store.
 pub(super) const fn stored_bits(mode: FileMode) -> u32 {
     match mode {
@@ -75,19 +78,4 @@ pub(super) fn sync_all(
         File::open(path).and_then(|file| file.sync_all()).map_err(fs::Error::at("sync", path))?;
     }
     Ok(())
-}
-
-/// Puts a second name `to` on `from`; a copy where the file system has no (more) hard links.
-pub(super) fn link_or_copy(from: &Path, to: &Path, mode: FileMode) -> Result<()> {
-    use std::io::ErrorKind;
-    match std::fs::hard_link(from, to) {
-        Ok(()) => Ok(()),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists) => {
-            Err(fs::Error::at("link", to)(error).into())
-        }
-        Err(_) => {
-            reflink_copy::reflink_or_copy(from, to).map_err(fs::Error::at("copy to", to))?;
-            seal(to, mode)
-        }
-    }
 }

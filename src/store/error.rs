@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::crypto::canonical;
 use crate::explain::Explain;
-use crate::package::{Digest, PackageName};
+use crate::package::{Digest, PackageName, ProfileName};
 use crate::{archive, fs};
 
 /// A result of the store.
@@ -46,6 +46,44 @@ pub enum Error {
         /// The nearest name that is.
         nearest: Option<PackageName>,
     },
+    /// Somebody asks for a profile that is not there.
+    #[error("there is no profile {name}")]
+    NoProfile {
+        /// Its name.
+        name: ProfileName,
+        /// The nearest name that there is.
+        nearest: Option<ProfileName>,
+    },
+    /// The folder of an installed package is gone.
+    #[error("{release} is listed, but its folder {} is gone", path.display())]
+    PackageGone {
+        /// The package.
+        release: String,
+        /// Its name.
+        name: PackageName,
+        /// The folder, in the shared store if it was there.
+        path: PathBuf,
+    },
+    /// What is named as a shared store is none.
+    #[error("{} is no home folder with a store: it has no folder store/packages", path.display())]
+    NoSharedStore {
+        /// What is named.
+        path: PathBuf,
+    },
+    /// The list of shared stores cannot be read.
+    #[error("{} is wrong: {reason}", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A build uses the cache that is to be cleared.
+    #[error("the cache {} is in use by another mpkg", path.display())]
+    CacheInUse {
+        /// The cache.
+        path: PathBuf,
+    },
     /// Somebody asks for a generation that is not there.
     #[error("there is no generation {number}")]
     NoGeneration {
@@ -75,6 +113,11 @@ impl Explain for Error {
             Self::DamagedGeneration { .. } => "damaged-generation",
             Self::NotInstalled { .. } => "not-installed",
             Self::NoGeneration { .. } => "no-generation",
+            Self::NoProfile { .. } => "no-profile",
+            Self::PackageGone { .. } => "package-gone",
+            Self::NoSharedStore { .. } => "no-shared-store",
+            Self::Settings { .. } => "store-settings",
+            Self::CacheInUse { .. } => "cache-in-use",
             Self::Pickle { .. } => "pickle-refused",
         }
     }
@@ -95,6 +138,20 @@ impl Explain for Error {
                 let numbers: Vec<String> = existing.iter().map(ToString::to_string).collect();
                 Some(format!("there are: {}", numbers.join(", ")))
             }
+            Self::NoProfile { nearest: Some(name), .. } => {
+                Some(format!("there is a profile {name}"))
+            }
+            Self::NoProfile { name, nearest: None } => {
+                Some(format!("it is made by: mpkg install --profile {name} NAME"))
+            }
+            Self::PackageGone { name, .. } => Some(format!("mend it with: mpkg reinstall {name}")),
+            Self::NoSharedStore { .. } => {
+                Some("name a folder that somebody installs to with --home".to_owned())
+            }
+            Self::Settings { .. } => {
+                Some("it may hold one line such as: shared = [\"/srv/mpkg\"]".to_owned())
+            }
+            Self::CacheInUse { .. } => Some("repeat it when that build has ended".to_owned()),
             Self::Pickle { .. } => {
                 Some("if you trust whoever made it, repeat with --allow-pickle".to_owned())
             }

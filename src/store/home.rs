@@ -2,17 +2,34 @@
 
 use std::path::{Path, PathBuf};
 
-/// The home folder of mpkg: `--home`, `$MPKG_HOME` or the XDG data folder.
+use crate::package::ProfileName;
+
+/// The home folder of mpkg: `--home`, `$MPKG_HOME` or the XDG data folder; and the home folders
+/// whose stores it may use packages of.
 #[derive(Debug, Clone)]
 pub struct Home {
     root: PathBuf,
+    shared: Vec<PathBuf>,
 }
 
 impl Home {
     /// The home folder at `root`, which need not exist yet.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), shared: Vec::new() }
+    }
+
+    /// The same, using packages of the stores below the home folders `shared` in place.
+    #[must_use]
+    pub fn sharing(mut self, shared: Vec<PathBuf>) -> Self {
+        self.shared = shared;
+        self
+    }
+
+    /// The home folders whose stores this one uses packages of; nothing is ever written there.
+    #[must_use]
+    pub fn shared(&self) -> &[PathBuf] {
+        &self.shared
     }
 
     /// The folder itself.
@@ -59,7 +76,7 @@ impl Home {
 
     /// The folder of a profile.
     #[must_use]
-    pub fn profile(&self, name: &str) -> PathBuf {
-        self.profiles().join(name)
+    pub fn profile(&self, name: &ProfileName) -> PathBuf {
+        self.profiles().join(name.as_str())
     }
 }

@@ -1,16 +1,20 @@
 //! What lies on this machine: contents, packages, profiles, generations (spec/store.md).
 
 mod add;
+mod cache;
 mod check;
 mod chunks;
 mod contents;
 mod error;
 mod generation;
 mod home;
+mod link;
 mod profile;
+mod settings;
+mod shared;
 mod sweep;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::archive;
 use crate::crypto::canonical::Limits;
@@ -18,13 +22,16 @@ use crate::fs;
 use crate::package::{Digest, INDEX_PATH, PackageIndex};
 
 pub use add::{Added, Existing, PicklePolicy};
+pub use cache::{CacheLimits, CachePart, CacheSweep, CacheUse};
 pub use check::{Damage, DamagedFile, check_package};
 pub use chunks::ChunksAtHand;
 pub use error::{Error, Result};
 pub use generation::{Asked, GENERATION_FORMAT, Generation, InstalledPackage};
 pub use home::Home;
-pub use profile::{DEFAULT_PROFILE, Profile};
-pub use sweep::Swept;
+pub use profile::Profile;
+pub use settings::Settings;
+pub use shared::Adopted;
+pub use sweep::{Sweep, Unneeded};
 
 /// The store below a home folder, locked: only one program changes it at a time.
 #[derive(Debug)]
@@ -92,14 +99,19 @@ impl Home {
     /// # Errors
     /// [`Error::DamagedIndex`] where it has another digest; file errors.
     pub fn package_index(&self, package: Digest) -> Result<PackageIndex> {
-        let path = self.package(package).join(INDEX_PATH);
-        let text = fs::read_to_string(&path, archive::LARGEST_INDEX)?;
-        let found = Digest::of(text.as_bytes());
-        if found != package {
-            return Err(Error::DamagedIndex { path, expected: package, found });
-        }
-        Ok(archive::parse_index(text.as_bytes())?)
+        read_index(&self.package(package), package)
     }
+}
+
+/// The index of the package that lies unpacked in `folder`, checked against its digest.
+fn read_index(folder: &Path, package: Digest) -> Result<PackageIndex> {
+    let path = folder.join(INDEX_PATH);
+    let text = fs::read_to_string(&path, archive::LARGEST_INDEX)?;
+    let found = Digest::of(text.as_bytes());
+    if found != package {
+        return Err(Error::DamagedIndex { path, expected: package, found });
+    }
+    Ok(archive::parse_index(text.as_bytes())?)
 }
 
 /// What a file of the store's own may cost to read.

@@ -8,24 +8,63 @@ use super::{Error, Home, Result, Store, limits};
 use crate::crypto::canonical;
 use crate::explain::nearest;
 use crate::fs;
-use crate::package::PackageName;
-
-/// The profile that commands use.
-pub const DEFAULT_PROFILE: &str = "default";
+use crate::package::{PackageName, ProfileName};
 
 const LIST: &str = "generation.json";
+
+/// What the name of a profile that is being removed begins with; no profile can be called so.
+const REMOVED: &str = ".removed-";
 
 /// A profile, for reading. No lock is needed: a generation never changes.
 #[derive(Debug, Clone)]
 pub struct Profile {
+    name: ProfileName,
     folder: PathBuf,
 }
 
 impl Profile {
     /// The profile called `name` below `home`; it need not exist yet.
     #[must_use]
-    pub fn of(home: &Home, name: &str) -> Self {
-        Self { folder: home.profile(name) }
+    pub fn of(home: &Home, name: &ProfileName) -> Self {
+        Self { name: name.clone(), folder: home.profile(name) }
+    }
+
+    /// The profile called `name` below `home`, which must exist unless it is the default one.
+    ///
+    /// # Errors
+    /// [`Error::NoProfile`] with the nearest name; file errors.
+    pub fn existing(home: &Home, name: &ProfileName) -> Result<Self> {
+        let profile = Self::of(home, name);
+        if *name == ProfileName::default() || profile.folder.is_dir() {
+            return Ok(profile);
+        }
+        let known = Self::all(home)?;
+        let near = nearest(name.as_str(), known.iter().map(|one| one.name.as_str()));
+        let nearest = near.and_then(|near| near.parse().ok());
+        Err(Error::NoProfile { name: name.clone(), nearest })
+    }
+
+    /// Every profile below `home`, in the order of their names.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn all(home: &Home) -> Result<Vec<Self>> {
+        let names = entry_names(&home.profiles())?;
+        let mut names: Vec<ProfileName> =
+            names.iter().filter_map(|name| name.parse().ok()).collect();
+        names.sort();
+        Ok(names.iter().map(|name| Self::of(home, name)).collect())
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &ProfileName {
+        &self.name
+    }
+
+    /// The folder for what is not whole yet, on the file system that the profile is on.
+    fn staging(&self) -> PathBuf {
+        self.folder.join(".staging")
     }
 
     /// The link to the current generation.
@@ -90,17 +129,8 @@ impl Profile {
     /// # Errors
     /// When the folder cannot be read.
     pub fn numbers(&self) -> Result<Vec<u64>> {
-        let folder = self.generations_folder();
-        let entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(fs::Error::at("read the folder", &folder)(error).into()),
-        };
-        let mut numbers = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(fs::Error::at("read the folder", &folder))?;
-            numbers.extend(entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok()));
-        }
+        let names = entry_names(&self.generations_folder())?;
+        let mut numbers: Vec<u64> = names.iter().filter_map(|name| name.parse().ok()).collect();
         numbers.sort_unstable();
         Ok(numbers)
     }
@@ -119,7 +149,8 @@ impl Profile {
 
     fn switch_to(&self, number: u64) -> Result<()> {
         let link = self.current_link();
-        let staged = self.folder.join(".current-staging");
+        fs::create_folder(&self.staging())?;
+        let staged = self.staging().join("current");
         match std::fs::remove_file(&staged) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(fs::Error::at("remove", &staged)(error).into());
@@ -131,6 +162,21 @@ impl Profile {
         std::fs::rename(&staged, &link).map_err(fs::Error::at("replace", &link))?;
         Ok(fs::sync_folder(&self.folder)?)
     }
+}
+
+/// The names in a folder; none where it is not there.
+fn entry_names(folder: &Path) -> Result<Vec<String>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(fs::Error::at("read the folder", folder)(error).into()),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(fs::Error::at("read the folder", folder))?;
+        names.extend(entry.file_name().to_str().map(str::to_owned));
+    }
+    Ok(names)
 }
 
 fn read(path: &Path) -> Result<Generation> {
@@ -155,7 +201,8 @@ impl Store {
         let number = profile.numbers()?.last().map_or(1, |last| last.saturating_add(1));
         let command = crate::explain::printable(command);
         let generation = Generation { format: GENERATION_FORMAT, number, made, command, packages };
-        let staged = self.staging().join(format!("generation-{number}"));
+        fs::remove_folder(&profile.staging())?;
+        let staged = profile.staging().join(number.to_string());
         Self::write_generation(&staged, &generation)?;
         let folder = profile.generations_folder();
         fs::create_folder(&folder)?;
@@ -163,6 +210,10 @@ impl Store {
         std::fs::rename(&staged, &goal).map_err(fs::Error::at("rename a folder to", &goal))?;
         fs::sync_folder(&folder)?;
         profile.switch_to(number)?;
+        if number == 1 {
+            fs::sync_folder(&self.home.profiles())?;
+            fs::sync_folder(self.home.root())?;
+        }
         Ok(generation)
     }
 
@@ -198,8 +249,32 @@ impl Store {
     /// File errors.
     pub fn forget(&self, profile: &Profile, number: u64) -> Result<()> {
         let folder = profile.generations_folder().join(number.to_string());
-        let away = self.staging().join(format!("forgotten-{number}"));
+        fs::create_folder(&profile.staging())?;
+        let away = profile.staging().join(format!("forgotten-{number}"));
+        fs::remove_folder(&away)?;
         std::fs::rename(&folder, &away).map_err(fs::Error::at("move", &folder))?;
+        fs::sync_folder(&profile.generations_folder())?;
         Ok(fs::remove_folder(&away)?)
+    }
+
+    /// Removes a profile with all of its generations by one rename; its packages stay until they
+    /// are swept.
+    ///
+    /// # Errors
+    /// File errors; then the profile is as it was, or gone.
+    pub fn remove_profile(&self, profile: &Profile) -> Result<()> {
+        self.clear_removed_profiles()?;
+        let away = self.home.profiles().join(format!("{REMOVED}{}", profile.name));
+        std::fs::rename(&profile.folder, &away).map_err(fs::Error::at("move", &profile.folder))?;
+        fs::sync_folder(&self.home.profiles())?;
+        Ok(fs::remove_folder(&away)?)
+    }
+
+    /// Clears what an interrupted removal of a profile left.
+    pub(super) fn clear_removed_profiles(&self) -> Result<()> {
+        let profiles = self.home.profiles();
+        let names = entry_names(&profiles)?;
+        let removed = names.iter().filter(|name| name.starts_with(REMOVED));
+        Ok(removed.map(|name| profiles.join(name)).try_for_each(|path| fs::remove_folder(&path))?)
     }
 }

@@ -27,6 +27,7 @@ mod operator_attestations;
 mod operator_serve;
 mod packing;
 mod probes;
+mod profiles;
 mod readme;
 mod rebuild;
 mod registries;

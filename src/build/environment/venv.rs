@@ -38,6 +38,7 @@ pub(super) fn make(
     let folder = request.cache.join("environments");
     let root = folder.join(&key);
     if let Some(made) = existing(&root) {
+        fs::touch(&root);
         return Ok(made);
     }
     let waiting = || progress.note("Waiting for another mpkg that makes the same environment");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Context, Failure, Outcome};
+use super::{Context, Failure, Outcome, ProfileArguments};
 use crate::ops::catalogue::open;
 use crate::ops::list::index;
 use crate::package::PackageName;
@@ -16,6 +16,8 @@ pub(in crate::cli) struct Arguments {
     /// An installed package, or a package file
     #[arg(value_name = "NAME|FILE")]
     package: String,
+    #[command(flatten)]
+    profile: ProfileArguments,
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
@@ -25,7 +27,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Ou
             open(Path::new(text))?.index().clone()
         } else {
             let name: PackageName = text.parse().map_err(crate::resolve::InvalidWish::from)?;
-            index(&context.home, &name)?
+            index(&context.home, &arguments.profile.profile, &name)?
         };
     let mut lines = String::new();
     for file in &index.files {

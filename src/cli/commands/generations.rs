@@ -2,16 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::{Context, Failure, Outcome};
+use super::{Context, Failure, Outcome, ProfileArguments};
 use crate::cli::words::{count, table};
 use crate::ops::generations::list;
 
 /// Flags of `mpkg generations`.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Arguments {}
+pub(in crate::cli) struct Arguments {
+    #[command(flatten)]
+    profile: ProfileArguments,
+}
 
-pub(in crate::cli) fn run(_arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
-    let (generations, current) = list(&context.home)?;
+pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
+    let (generations, current) = list(&context.home, &arguments.profile.profile)?;
     if generations.is_empty() {
         context.progress().note("Nothing was ever installed");
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{Context, Failure, Outcome};
+use super::{Context, Failure, Outcome, ProfileArguments};
 use crate::cli::words::{size, table};
 use crate::explain::printable;
 use crate::ops::catalogue::Catalogue;
@@ -19,6 +19,8 @@ use crate::resolve::Wish;
 pub(in crate::cli) struct Arguments {
     /// A package, as NAME, NAME@REQUIREMENT or NAME@REQUIREMENT:VARIANT
     package: Wish,
+    #[command(flatten)]
+    profile: ProfileArguments,
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
@@ -31,7 +33,9 @@ pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Ou
     };
     let releases: Vec<&ReleaseEntry> =
         index.releases.iter().rev().filter(|entry| is_wished(entry, wish)).collect();
-    let installed = list(&context.home)?.into_iter().find(|package| package.name == wish.name);
+    let installed = list(&context.home, &arguments.profile.profile)?
+        .into_iter()
+        .find(|package| package.name == wish.name);
     let mut text = String::new();
     if let Some(newest) = releases.iter().find(|entry| entry.default_variant).or(releases.first()) {
         describe(&mut text, &index, newest);

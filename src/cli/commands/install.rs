@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::fetch::Patience;
-use super::{Context, Failure, Outcome};
+use super::{Context, Failure, Outcome, ProfileArguments};
 use crate::cli::words::{count, size, table};
 use crate::crypto::KeyId;
 use crate::ops::install::{Change, Options, Plan, Planned, Purpose, Renewal, Target, plan};
@@ -38,6 +38,8 @@ pub(super) struct ChangeArguments {
     allow_pickle: bool,
     #[command(flatten)]
     patience: Patience,
+    #[command(flatten)]
+    pub(super) profile: ProfileArguments,
 }
 
 pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
@@ -66,6 +68,7 @@ pub(super) fn change(
 ) -> Result<Outcome, Failure> {
     let client = flags.patience.client(context);
     let options = Options {
+        profile: flags.profile.profile.clone(),
         targets,
         with,
         registries: context.registries()?,

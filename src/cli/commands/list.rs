@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::install::package_json;
-use super::{Context, Failure, Outcome};
+use super::{Context, Failure, Outcome, ProfileArguments};
 use crate::cli::words::{size, table};
 use crate::ops::list::list;
 
@@ -13,10 +13,12 @@ pub(in crate::cli) struct Arguments {
     /// Leave out what is there only because others need it
     #[arg(long)]
     requested: bool,
+    #[command(flatten)]
+    profile: ProfileArguments,
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
-    let mut packages = list(&context.home)?;
+    let mut packages = list(&context.home, &arguments.profile.profile)?;
     packages.retain(|package| !arguments.requested || package.requested.is_some());
     if packages.is_empty() {
         context.progress().note("Nothing is installed");

@@ -16,6 +16,7 @@ mod list;
 mod man;
 mod pack;
 mod path;
+mod profiles;
 mod publish;
 mod rebuild;
 mod registry;
@@ -32,6 +33,7 @@ mod verify;
 mod verify_installed;
 mod why;
 
+use super::arguments::ProfileArguments;
 use super::context::Context;
 use super::failure::Failure;
 use super::outcome::Outcome;
@@ -89,7 +91,9 @@ pub(super) enum Command {
     Generations(generations::Arguments),
     /// Goes back to the generation before, or to another
     Rollback(rollback::Arguments),
-    /// Removes what no generation needs
+    /// Lists profiles, and removes one
+    Profiles(profiles::Arguments),
+    /// Removes what no generation needs, and clears the cache
     Gc(gc::Arguments),
     /// Reads a repository of The Update Framework, as its conformance suite asks for
     #[command(hide = true)]
@@ -126,8 +130,9 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Outcome, Failur
         Command::Path(arguments) => path::run(&arguments, context),
         Command::Why(arguments) => why::run(&arguments, context),
         Command::Files(arguments) => files::run(&arguments, context),
-        Command::Generations(arguments) => generations::run(arguments, context),
+        Command::Generations(arguments) => generations::run(&arguments, context),
         Command::Rollback(arguments) => rollback::run(&arguments, context),
+        Command::Profiles(arguments) => profiles::run(arguments, context),
         Command::Gc(arguments) => gc::run(&arguments, context),
         Command::Tuf(arguments) => tuf::run(arguments, context),
         Command::Completions(arguments) => completions::run(arguments, context),

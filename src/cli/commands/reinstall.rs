@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::fetch::Patience;
-use super::{Context, Failure, Outcome};
+use super::{Context, Failure, Outcome, ProfileArguments};
 use crate::ops::reinstall::reinstall;
 use crate::package::PackageName;
 
@@ -20,11 +20,14 @@ pub(in crate::cli) struct Arguments {
     with: Vec<PathBuf>,
     #[command(flatten)]
     patience: Patience,
+    #[command(flatten)]
+    profile: ProfileArguments,
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
     let written = reinstall(
         &context.home,
+        &arguments.profile.profile,
         &arguments.names,
         &context.registries()?,
         &arguments.with,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::install::package_json;
-use super::{Context, Failure, Outcome};
+use super::{Context, Failure, Outcome, ProfileArguments};
 use crate::cli::outcome::Answer;
 use crate::ops::remove::{Dependencies, plan};
 use crate::package::PackageName;
@@ -22,12 +22,15 @@ pub(in crate::cli) struct Arguments {
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    profile: ProfileArguments,
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
     let dependencies =
         if arguments.keep_dependencies { Dependencies::Keep } else { Dependencies::RemoveUnneeded };
-    let removal = plan(&context.home, &arguments.names, dependencies, context.progress())?;
+    let profile = &arguments.profile.profile;
+    let removal = plan(&context.home, profile, &arguments.names, dependencies, context.progress())?;
     let mut text = String::new();
     for package in &removal.named {
         let _ = writeln!(text, "remove  {}", package.release());

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Context, Failure, Outcome};
+use super::{Context, Failure, Outcome, ProfileArguments};
 use crate::ops::generations::rollback;
 
 /// Flags of `mpkg rollback`.
@@ -10,10 +10,13 @@ use crate::ops::generations::rollback;
 pub(in crate::cli) struct Arguments {
     /// The generation's number [default: the one before the current]
     number: Option<u64>,
+    #[command(flatten)]
+    profile: ProfileArguments,
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
-    let generation = rollback(&context.home, arguments.number, context.progress())?;
+    let profile = &arguments.profile.profile;
+    let generation = rollback(&context.home, profile, arguments.number, context.progress())?;
     context.progress().note(&format!("Generation {} is current now", generation.number));
     Ok(Outcome::done("", json!({ "generation": generation.number })))
 }

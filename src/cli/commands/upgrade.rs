@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::install::{ChangeArguments, change};
 use super::{Context, Failure, Outcome};
 use crate::ops::install::Renewal;
-use crate::ops::list::path;
+use crate::ops::list::installed;
 use crate::package::PackageName;
 
 /// Flags of `mpkg upgrade`.
@@ -23,7 +23,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
     for name in &arguments.names {
-        path(&context.home, name)?;
+        installed(&context.home, &arguments.change.profile.profile, name)?;
     }
     let names: Vec<String> = arguments.names.iter().map(ToString::to_string).collect();
     let command = format!("upgrade {}", names.join(" "));

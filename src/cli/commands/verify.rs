@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::said::{Voices, said_json, said_lines};
-use super::{Context, Failure, Outcome};
+use super::{Context, Failure, Outcome, ProfileArguments};
 use crate::cli::failure::Plain;
 use crate::crypto::{KeyName, Unknown};
 use crate::explain::printable;
@@ -35,10 +35,12 @@ pub(in crate::cli) struct Arguments {
     /// Say as well who said what about each package, as the registries store it
     #[arg(long)]
     attestations: bool,
+    #[command(flatten)]
+    profile: ProfileArguments,
 }
 
 pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
-    let Arguments { targets, key, threshold, contents_only, attestations } = arguments;
+    let Arguments { targets, key, threshold, contents_only, attestations, profile } = arguments;
     let voices = if attestations { Some(Voices::of(context)?) } else { None };
     let voices = voices.as_ref();
     let (files, names): (Vec<String>, Vec<String>) =
@@ -66,7 +68,7 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
                         hint: Some("package files end in .mpkg".to_owned()),
                     },
                 )?;
-            super::verify_installed::run(&names, voices, context)
+            super::verify_installed::run(&names, &profile.profile, voices, context)
         }
     }
 }

@@ -9,15 +9,16 @@ use super::{Context, Failure, Outcome};
 use crate::cli::outcome::Answer;
 use crate::cli::words::count;
 use crate::ops::verify_installed::{Checked, verify};
-use crate::package::PackageName;
+use crate::package::{PackageName, ProfileName};
 
 /// Checks the installed packages called `names`, or all of them where none is named.
 pub(super) fn run(
     names: &[PackageName],
+    profile: &ProfileName,
     voices: Option<&Voices>,
     context: &Context,
 ) -> Result<Outcome, Failure> {
-    let checked = verify(&context.home, names, context.progress())?;
+    let checked = verify(&context.home, profile, names, context.progress())?;
     let (mut text, mut packages) = (String::new(), Vec::new());
     for package in &checked {
         let word = if package.damaged.is_empty() { "good" } else { "damaged" };

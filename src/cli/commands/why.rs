@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Context, Failure, Outcome};
+use super::{Context, Failure, Outcome, ProfileArguments};
 use crate::ops::why::{Link, why};
 use crate::package::PackageName;
 use crate::resolve::Wish;
@@ -14,10 +14,12 @@ use crate::resolve::Wish;
 pub(in crate::cli) struct Arguments {
     /// An installed package
     name: PackageName,
+    #[command(flatten)]
+    profile: ProfileArguments,
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
-    let chains = why(&context.home, &arguments.name)?;
+    let chains = why(&context.home, &arguments.profile.profile, &arguments.name)?;
     let mut text = String::new();
     for chain in &chains {
         text.push_str(&describe(chain));

@@ -309,7 +309,10 @@ impl Dependencies<'_> {
         let LockedPackage { name, version, variant, digest } = &pinned.locked;
         let folder = unpacked_folder(setting, *digest);
         let index = match unpacked_index(setting, *digest).filter(|it| is_whole(&folder, it)) {
-            Some(index) => index,
+            Some(index) => {
+                crate::fs::touch(&folder);
+                index
+            }
             None => unpack_anew(&self.package(pinned, setting)?, &folder, setting)?,
         };
         let record = DependencyRecord {

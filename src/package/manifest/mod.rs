@@ -14,6 +14,7 @@ mod words;
 
 pub use super::document::{Diagnostic, Diagnostics};
 pub use address::{DataAddress, InvalidAddress, Origin};
+pub use quantity::{bytes as parse_bytes, time as parse_time};
 pub use template::{InvalidTemplate, Part, Placeholder, Template};
 
 use std::collections::BTreeMap;

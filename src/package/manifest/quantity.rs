@@ -25,8 +25,9 @@ fn number_and_unit(text: &str) -> Option<(u64, &str, &str)> {
     Some((text[..unit_at].parse().ok()?, &unit[..rest_at], &unit[rest_at..]))
 }
 
-/// Reads an amount of memory; it is at least one byte.
-pub(super) fn bytes(text: &str) -> Option<u64> {
+/// Reads an amount of bytes, such as `4GiB`; it is at least one byte.
+#[must_use]
+pub fn bytes(text: &str) -> Option<u64> {
     let (number, unit, rest) = number_and_unit(text)?;
     let (_, factor) = BYTES.iter().find(|(name, _)| *name == unit)?;
     let amount = number.checked_mul(*factor)?;
@@ -34,7 +35,8 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
 }
 
 /// Reads a time; its units fall, as in `1h30m`. It is at least one second.
-pub(super) fn time(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn time(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut units = SECONDS.iter();
     let mut seconds = 0_u64;
