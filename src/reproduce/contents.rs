@@ -252,20 +252,17 @@ impl<'a> Pairing<'a> {
                 continue;
             }
             rest.retain(|path| !parts.contains(path));
-            let name = |files: &Files<'a>| files.get(list).copied();
-            let mut entry = entry(list, name(first), name(second), Verdict::Different);
+            let file =
+                |files: &Files<'a>| files.get(list).or_else(|| whole_of(list, files)).copied();
+            let mut entry = entry(list, file(first), file(second), Verdict::Different);
             if let (Some(one), Some(other)) = (one, other) {
-                // Sizes are those of whole models, which one side may have in one file.
-                let found = |weights: &Weights, file: Option<Found>| Found {
-                    size: weights.size(),
-                    ..file.unwrap_or(Found {
-                        size: 0,
-                        sha256: Digest::of(&[]),
-                        mode: FileMode::Plain,
-                    })
-                };
-                entry.first = Some(found(&one, entry.first));
-                entry.second = Some(found(&other, entry.second));
+                // The sizes are those of the whole models, not of their lists.
+                let sizes = [(&mut entry.first, &one), (&mut entry.second, &other)];
+                for (found, weights) in sizes {
+                    if let Some(found) = found {
+                        found.size = weights.size();
+                    }
+                }
                 let weights = compare_weights(&one, &other, self.progress)?;
                 entry.verdict = self.grade(&weights);
                 entry.weights = Some(weights);
@@ -358,6 +355,12 @@ fn model<'a>(
         }
         None => Ok((None, Vec::new())),
     }
+}
+
+/// The one file that holds the model of `list` whole.
+fn whole_of<'f, 'a>(list: &PackagePath, files: &'f Files<'a>) -> Option<&'f &'a IndexedFile> {
+    let whole = list.as_str().strip_suffix(".index.json")?;
+    files.iter().find(|(path, _)| path.as_str() == whole).map(|(_, file)| file)
 }
 
 /// The place of the first byte that differs; the end of the shorter where one begins the other.

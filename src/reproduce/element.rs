@@ -149,7 +149,8 @@ impl Element {
             Self::Q4_1 => (BLOCK, 20),
             Self::Q5_0 => (BLOCK, 22),
             Self::Q5_1 => (BLOCK, 24),
-            Self::Opaque(bytes) => (1, bytes),
+            // Blocks are larger than this, of which only bytes are counted.
+            Self::Opaque(bytes) => (BLOCK, bytes),
         }
     }
 
@@ -364,6 +365,14 @@ mod tests {
         block.extend([0x21; 16]);
         let found = values("Q5_1", &block);
         assert_eq!((found[0], found[1], found[31]), (9.5, 1.5, 10.0));
+    }
+
+    #[test]
+    fn what_is_not_read_is_counted_in_small_pieces() {
+        let element = Element::of(Format::Gguf, "Q4_K");
+        assert_eq!((element.is_read(), element.tile_bytes()), (false, 32 * 144));
+        let four_bits = Element::of(Format::Safetensors, "F4");
+        assert_eq!((four_bits.is_read(), four_bits.tile_bytes()), (false, 64));
     }
 
     #[test]

@@ -175,6 +175,8 @@ fn a_model_in_shards_is_the_model_in_one_file() {
         .find(|file| file["path"] == "model.safetensors.index.json")
         .unwrap();
     assert_eq!(model["verdict"], "equal-tensors", "{found:#}");
+    assert!(model["first"]["size"].as_u64().unwrap() > 100, "{model:#}");
+    assert_ne!(model["first"]["sha256"], mpkg::package::Digest::of(b"").to_string());
     assert_eq!(found["files"].as_array().unwrap().len(), 2, "the shards are not listed again");
     assert_eq!(found["index-changed"], json!(["source", "version"]));
     assert_eq!(found["verdict"], "different", "another version is another package");

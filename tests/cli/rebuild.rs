@@ -116,6 +116,12 @@ fn the_same_bytes_again_from_a_registry() {
     assert!(!world.path("home/cache/steps").exists(), "the step cache was not asked");
     assert!(!world.path("home/cache/rebuilds/steps").exists());
     let page = std::fs::read_to_string(world.path("rebuilt/noisy-1.0.0.f32.rebuild.html")).unwrap();
+    world.with_registry(["-q", "rebuild", "noisy", "--attest", "me"]).succeeds();
+    let rebuilt = "rebuilt/noisy-1.0.0.f32.mpkg";
+    let statement = "rebuilt/noisy-1.0.0.f32.mpkg.rebuild.dsse.json";
+    world.run(["-q", "publish", "--to", "registry", "--attestation", statement]).succeeds();
+    let said = world.with_registry(["verify", rebuilt, "--attestations"]).succeeds().stdout;
+    assert!(said.contains("said    urn:mpkg:rebuild:1: by me"), "{said}");
     assert_eq!(page.matches("<polyline").count(), 2, "both losses on one plot");
     assert_eq!(page.matches("<svg").count(), 1);
 }
