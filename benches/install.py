@@ -1,29 +1,38 @@
 #!/usr/bin/env python3
-"""Installs and verifies bf16 weights with mpkg and, in the same run, with what people use instead;
-then runs a training by hand and by `mpkg build`.
+"""Installs, upgrades and verifies bf16 weights with mpkg and, in the same run, with what people use
+instead; then runs a training by hand and by `mpkg build`.
 
     cargo build --release && benches/install.py target/release/mpkg [--mib 1024] [--runs 3]
 
-Prints medians of wall and CPU seconds, ratios and peak memory. Needs curl, sha256sum and python3. The server
-is Python's own, on a free port of 127.0.0.1. mpkg checks a signature, hashes every byte, unpacks and
-syncs; the peers do what their row says.
+Prints medians of wall and CPU seconds, ratios and peak memory. The commands of one kind of work take turns, so
+that a busy machine is busy for all. Needs curl, sha256sum and python3 with pip; skopeo, umoci and docker-registry
+(`apt install skopeo umoci docker-registry`), without which their row is left out, and that is said. Files are
+served on a free port of 127.0.0.1 by the server below, which gives ranges. mpkg checks a signature, hashes every
+byte, unpacks and syncs; the peers do what their row says.
 """
 
 import argparse
+import base64
+import hashlib
+import http.server
 import os
 import pathlib
+import random
+import re
+import shutil
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 
 from pack import measured, weights_apart
 
 WEIGHTS = """[package]
 name = "lm"
-version = "1.0.0"
+version = "{version}"
 kind = "dataset"
 summary = "Weights to measure with"
 license = "CC0-1.0"
@@ -74,45 +83,139 @@ def run(command, folder):
     subprocess.run(command, shell=True, cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
-def median(command, folder, runs, before):
-    """Median wall and CPU seconds and greatest peak memory (MiB), with `before` run first each time."""
-    results = []
+def in_turns(work, commands, folder, runs):
+    """Rows with median wall and CPU seconds and greatest peak memory (MiB). Each command runs once a round,
+    after what has to be done `before` it, which is not measured."""
+    found = {name: [] for name, _, _ in commands}
     for _ in range(runs):
-        run(before, folder)
-        results.append(measured(command, folder))
-    walls, processors, peaks = zip(*results)
-    return statistics.median(walls), statistics.median(processors), max(peaks)
+        for name, command, before in commands:
+            run(before, folder)
+            found[name].append(measured(command, folder))
+    for name, results in found.items():
+        walls, processors, peaks = zip(*results)
+        yield work, name, statistics.median(walls), statistics.median(processors), max(peaks)
 
 
-def served(folder):
-    """A static server of a folder: its process and address."""
+class Ranges(http.server.SimpleHTTPRequestHandler):
+    """Gives files, or the one range that is asked for."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        """Sends a file from the page cache to the socket, without copies."""
+        path = pathlib.Path(self.translate_path(self.path))
+        if not path.is_file():
+            return self.send_error(404)
+        size = path.stat().st_size
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        start = int(asked[1]) if asked else 0
+        end = min(int(asked[2]) + 1, size) if asked and asked[2] else size
+        self.send_response(206 if asked else 200)
+        if asked:
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
+        self.send_header("Content-Length", str(end - start))
+        self.end_headers()
+        with open(path, "rb") as file:
+            while start < end:
+                sent = os.sendfile(self.connection.fileno(), file.fileno(), start, end - start)
+                if sent == 0:
+                    return None
+                start += sent
+        return None
+
+    def log_message(self, *_):
+        """Says nothing."""
+
+
+def free_port():
+    """A port that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(folder)]
+        return free.getsockname()[1]
+
+
+def started(command, port):
+    """A server in a process of its own, once it listens."""
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(100):
+    for _ in range(200):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return server, f"http://127.0.0.1:{port}"
+                return server
         time.sleep(0.05)
-    sys.exit("the server did not start")
+    server.kill()
+    sys.exit(f"{command[0]} did not start")
 
 
-def prepare(mpkg, folder, mib):
-    """Makes weights, a package of them and a registry with it; returns the package's blob."""
-    weights_apart(folder / "w.safetensors", mib, 1)
-    digest = subprocess.check_output(["sha256sum", "w.safetensors"], cwd=folder, text=True).split()[0]
+def serve(folder, port):
+    """Serves a folder until it is killed."""
+    def handler(*arguments):
+        return Ranges(*arguments, directory=folder)
+    http.server.ThreadingHTTPServer(("127.0.0.1", port), handler).serve_forever()
+
+
+def change_a_tenth(path, mib):
+    """Gives every tenth tensor of 32 MiB other bytes."""
+    size, whole = 32 << 20, mib << 20
+    start = path.stat().st_size - whole
+    with open(path, "r+b") as file:
+        for number in range(3, whole // size, 10):
+            file.seek(start + number * size)
+            values = bytearray(file.read(size))
+            # The same values in other places: as hard to compress as before.
+            half = random.Random(number).randrange(1, size // 4) * 2
+            file.seek(start + number * size)
+            file.write(values[half:])
+            file.write(values[:half])
+
+
+def publish(mpkg, folder, version):
+    """Builds a package of the weights and publishes it; returns its blob."""
+    weights = folder / "w.safetensors"
+    digest = subprocess.check_output(["sha256sum", weights], text=True).split()[0]
+    manifest = WEIGHTS.format(weights=weights, digest=digest, size=weights.stat().st_size, version=version)
     tree = folder / "lm"
+    shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir()
-    size = (folder / "w.safetensors").stat().st_size
-    manifest = WEIGHTS.format(weights=folder / "w.safetensors", digest=digest, size=size)
     (tree / "mpkg.toml").write_text(manifest)
-    run(f"{mpkg} key new bench", folder)
     run(f"{mpkg} build lm && {mpkg} sign lm/dist/*.mpkg", folder)
+    before = set((folder / "registry").rglob("*"))
     run(f"{mpkg} publish --create --to registry lm/dist/*.mpkg", folder)
-    blobs = (folder / "registry/blobs").rglob("*")
-    return max((blob for blob in blobs if blob.is_file()), key=lambda blob: blob.stat().st_size)
+    blobs = (blob for blob in (folder / "registry/blobs").rglob("*") if blob.is_file() and blob not in before)
+    return max(blobs, key=lambda blob: blob.stat().st_size)
+
+
+def wheel(folder):
+    """A wheel of the weights, with the digest of each file in it as pip checks it; its address's end."""
+    name = "lm-1.0.0-py3-none-any.whl"
+    with open(folder / "w.safetensors", "rb") as file:
+        digest = base64.urlsafe_b64encode(hashlib.file_digest(file, "sha256").digest()).decode().rstrip("=")
+    about = "lm-1.0.0.dist-info"
+    size = (folder / "w.safetensors").stat().st_size
+    with zipfile.ZipFile(folder / "registry" / name, "w") as archive:
+        archive.write(folder / "w.safetensors", "lm/w.safetensors")
+        archive.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: lm\nVersion: 1.0.0\n")
+        archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: bench\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{about}/RECORD", f"lm/w.safetensors,sha256={digest},{size}\n{about}/RECORD,,\n")
+    with open(folder / "registry" / name, "rb") as file:
+        return f"{name}#sha256={hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def containers(folder):
+    """A registry of containers with an image of the weights: its process and address, if it can be had."""
+    missing = [name for name in ["skopeo", "umoci", "docker-registry"] if not shutil.which(name)]
+    if missing:
+        print(f"left out: skopeo copy, umoci unpack ({', '.join(missing)} missing)", file=sys.stderr)
+        return None, None
+    port = free_port()
+    (folder / "containers.yml").write_text(
+        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {folder}/containers}}}}\n"
+        f"http: {{addr: 127.0.0.1:{port}}}\n")
+    server = started(["docker-registry", "serve", str(folder / "containers.yml")], port)
+    run("umoci init --layout oci && umoci new --image oci:lm"
+        " && umoci insert --rootless --image oci:lm w.safetensors /w.safetensors", folder)
+    image = f"docker://127.0.0.1:{port}/lm:1"
+    run(f"skopeo --insecure-policy copy --dest-tls-verify=false oci:oci:lm {image}", folder)
+    return server, image
 
 
 def overhead(mpkg, folder, runs, rounds):
@@ -122,10 +225,56 @@ def overhead(mpkg, folder, runs, rounds):
     (tree / "mpkg.toml").write_text(BUILD)
     (tree / "train.py").write_text(TRAINING.format(rounds=rounds))
     run(f"{mpkg} build training", folder)
-    return [
-        ("train", "mpkg build --fresh", *median(f"{mpkg} build --fresh training", folder, runs, "true")),
-        ("train", "by hand", *median("mkdir -p hand && python3 training/train.py hand", folder, runs, "true")),
+    return in_turns("train", [
+        ("mpkg build --fresh", f"{mpkg} build --fresh training", "true"),
+        ("by hand", "python3 training/train.py hand", "mkdir -p hand"),
+    ], folder, runs)
+
+
+def measure(program, folder, mib, runs, stop):
+    """The rows of installing, upgrading and verifying; servers to kill go into `stop`."""
+    mpkg = f"{program} --home home"
+    weights_apart(folder / "w.safetensors", mib, 1)
+    run(f"{mpkg} key new bench", folder)
+    blob = publish(mpkg, folder, "1.0.0")
+    end = wheel(folder)
+    server, image = containers(folder)
+    stop.append(server)
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    stop.append(started([sys.executable, __file__, "--serve", str(folder / "registry"), str(port)], port))
+    fresh = "rm -rf user got && mkdir got"
+    install = f"{program} --home user install lm --yes --registry"
+    path = blob.relative_to(folder / "registry")
+    remote = [
+        ("mpkg install", f"{install} {address}", fresh),
+        ("curl, then sha256sum", f"curl -so got/lm {address}/{path} && sha256sum got/lm", fresh),
+        ("pip install of a wheel",
+         f"python3 -m pip install -q --no-index --no-deps --no-cache-dir --target got '{address}/{end}'", fresh),
     ]
+    if image:
+        remote.append(("skopeo copy, umoci unpack",
+                       f"skopeo --insecure-policy copy -q --src-tls-verify=false {image} oci:got/oci:lm"
+                       " && umoci unpack --rootless --image got/oci:lm got/unpacked", fresh))
+    yield from in_turns("install over HTTP", remote, folder, runs)
+    yield from in_turns("install from a folder", [
+        ("mpkg install", f"{install} registry", fresh),
+        ("cp, then sha256sum", f"cp {blob} got/lm && sha256sum got/lm", fresh),
+    ], folder, runs)
+    run(f"rm -rf user old && {install} {address} && mv user old", folder)
+    # In a process of its own: a child's peak memory counts from that of its parent.
+    run(f"'{sys.executable}' '{pathlib.Path(__file__).resolve()}' --change w.safetensors {mib}", folder)
+    blob = publish(mpkg, folder, "1.1.0")
+    path = blob.relative_to(folder / "registry")
+    yield from in_turns("upgrade, a tenth changed, over HTTP", [
+        ("mpkg upgrade", f"{program} --home user upgrade --yes --registry {address}", f"{fresh} && cp -a old user"),
+        ("curl, then sha256sum", f"curl -so got/lm {address}/{path} && sha256sum got/lm", fresh),
+    ], folder, runs)
+    run("rm -rf user && mv old user", folder)
+    yield from in_turns("verify", [
+        ("mpkg verify lm", f"{program} --home user verify lm", "true"),
+        ("sha256sum", "sha256sum w.safetensors", "true"),
+    ], folder, runs)
 
 
 def main():
@@ -140,30 +289,15 @@ def main():
     with tempfile.TemporaryDirectory(dir=flags.folder) as folder:
         folder = pathlib.Path(folder)
         program = f"'{flags.mpkg.resolve()}' --quiet"
-        mpkg = f"{program} --home home"
-        blob = prepare(mpkg, folder, flags.mib)
-        server, address = served(folder / "registry")
-        fresh = "rm -rf user got && mkdir got"
-        install = f"{program} --home user install lm --yes --registry"
-        path = blob.relative_to(folder / "registry")
+        stop = []
         try:
-            rows = [
-                ("install over HTTP", "mpkg install", *median(f"{install} {address}", folder, flags.runs, fresh)),
-                ("install over HTTP", "curl, then sha256sum",
-                 *median(f"curl -so got/lm {address}/{path} && sha256sum got/lm", folder, flags.runs, fresh)),
-                ("install from a folder", "mpkg install", *median(f"{install} registry", folder, flags.runs, fresh)),
-                ("install from a folder", "cp, then sha256sum",
-                 *median(f"cp {blob} got/lm && sha256sum got/lm", folder, flags.runs, fresh)),
-            ]
+            rows = list(measure(program, folder, flags.mib, flags.runs, stop))
         finally:
-            server.kill()
-            server.wait()
-        run(f"rm -rf user && {install} registry", folder)
-        rows += [
-            ("verify", "mpkg verify lm", *median(f"{program} --home user verify lm", folder, flags.runs, "true")),
-            ("verify", "sha256sum", *median("sha256sum w.safetensors", folder, flags.runs, "true")),
-            *overhead(mpkg, folder, flags.runs, flags.rounds),
-        ]
+            for server in filter(None, stop):
+                server.kill()
+                server.wait()
+        if flags.rounds:
+            rows += overhead(f"{program} --home home", folder, flags.runs, flags.rounds)
     print(f"{flags.mib} MiB of bf16 weights, {os.cpu_count()} CPUs, median of {flags.runs}\n")
     print("| work | program | s | of ours | CPU s | peak MiB |\n|---|---|---|---|---|---|")
     for work, name, seconds, processor, peak in rows:
@@ -172,4 +306,9 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--serve"]:
+        serve(sys.argv[2], int(sys.argv[3]))
+    elif sys.argv[1:2] == ["--change"]:
+        change_a_tenth(pathlib.Path(sys.argv[2]), int(sys.argv[3]))
+    else:
+        main()

@@ -23,7 +23,13 @@ pub struct FolderSink {
     open: Vec<(String, OwnedFd)>,
     file: Option<File>,
     path: PathBuf,
+    /// How many bytes of the current file are on their way to the disk, and how many were written.
+    under_way: u64,
+    written: u64,
 }
+
+/// After so many bytes of a file the system begins to write them to the disk.
+const WRITEBACK: u64 = 16 << 20;
 
 impl FolderSink {
     /// Writes below `root`, an existing folder.
@@ -35,7 +41,8 @@ impl FolderSink {
         let handle = rustix::fs::open(root, flags, Mode::empty())
             .map_err(|errno| fs::Error::at("open the folder", root)(errno.into()))?;
         let root = root.to_owned();
-        Ok(Self { path: root.clone(), root, handle, open: Vec::new(), file: None })
+        let path = root.clone();
+        Ok(Self { root, handle, open: Vec::new(), file: None, path, under_way: 0, written: 0 })
     }
 
     fn error(&self, action: &'static str) -> impl FnOnce(Errno) -> fs::Error + use<> {
@@ -100,14 +107,20 @@ impl Sink for FolderSink {
             open_beneath(self.current(), name, flags, mode).map_err(self.error("create"))?;
         rustix::fs::fchmod(&handle, mode).map_err(self.error("set the mode of"))?;
         self.file = Some(File::from(handle));
+        (self.under_way, self.written) = (0, 0);
         Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> fs::Result<()> {
-        match &mut self.file {
-            Some(file) => file.write_all(bytes).map_err(fs::Error::at("write", &self.path)),
-            None => Ok(()),
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.write_all(bytes).map_err(fs::Error::at("write", &self.path))?;
+        self.written += bytes.len() as u64;
+        let waiting = self.written - self.under_way;
+        if waiting >= WRITEBACK {
+            fs::begin_writeback(file, self.under_way, waiting);
+            self.under_way = self.written;
         }
+        Ok(())
     }
 
     fn finish(&mut self, _: &IndexedFile) -> fs::Result<()> {

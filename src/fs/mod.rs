@@ -3,6 +3,7 @@
 mod atomic;
 mod error;
 mod lock;
+mod writeback;
 
 pub use atomic::{
     Staging, create_folder, read, read_to_string, remove_folder, sync_folder, touch,
@@ -10,3 +11,4 @@ pub use atomic::{
 };
 pub use error::{Error, Result};
 pub use lock::Lock;
+pub use writeback::begin_writeback;

@@ -19,8 +19,8 @@ use crate::store::ChunksAtHand;
 const SMALL: u64 = 256 << 10;
 /// The most bytes that are asked for at once, but for a single frame.
 const LONGEST_RUN: u64 = 8 << 20;
-/// How many connections bring a package.
-const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(4).expect("it is not zero");
+/// How many connections bring a package; each holds a frame and what it unpacks to in memory.
+const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(3).expect("it is not zero");
 /// The most bytes of both tables: those of as many frames as a package may have.
 const LONGEST_TABLES: u64 = 80 << 20;
 
