@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Installs, upgrades and verifies bf16 weights with mpkg and, in the same run, with what people use
-instead; then runs a training by hand and by `mpkg build`.
+instead. What a build costs beside its training, `build.py` measures.
 
     cargo build --release && benches/install.py target/release/mpkg [--mib 1024] [--runs 3]
 
@@ -51,30 +51,6 @@ run = ["python", "-c", "import shutil, sys; shutil.copyfile(*sys.argv[1:])", "{{
 name = "bf16"
 from = "copy"
 files = ["model.safetensors"]
-"""
-
-TRAINING = """import sys
-state = 1
-for _ in range({rounds}):
-    state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
-open(sys.argv[1] + "/state.txt", "w").write(str(state))
-"""
-
-BUILD = """[package]
-name = "training"
-version = "1.0.0"
-kind = "dataset"
-summary = "A program that only computes"
-license = "CC0-1.0"
-[environment]
-python = ">=3.8"
-[[step]]
-name = "train"
-run = ["python", "train.py", "{out}"]
-[[variant]]
-name = "text"
-from = "train"
-files = ["state.txt"]
 """
 
 
@@ -218,19 +194,6 @@ def containers(folder):
     return server, image
 
 
-def overhead(mpkg, folder, runs, rounds):
-    """Rows of a training by hand and in a build."""
-    tree = folder / "training"
-    tree.mkdir()
-    (tree / "mpkg.toml").write_text(BUILD)
-    (tree / "train.py").write_text(TRAINING.format(rounds=rounds))
-    run(f"{mpkg} build training", folder)
-    return in_turns("train", [
-        ("mpkg build --fresh", f"{mpkg} build --fresh training", "true"),
-        ("by hand", "python3 training/train.py hand", "mkdir -p hand"),
-    ], folder, runs)
-
-
 def measure(program, folder, mib, runs, stop):
     """The rows of installing, upgrading and verifying; servers to kill go into `stop`."""
     mpkg = f"{program} --home home"
@@ -283,7 +246,6 @@ def main():
     flags.add_argument("mpkg", type=pathlib.Path)
     flags.add_argument("--mib", type=int, default=1024)
     flags.add_argument("--runs", type=int, default=3)
-    flags.add_argument("--rounds", type=int, default=60_000_000)
     flags.add_argument("--folder", type=pathlib.Path)
     flags = flags.parse_args()
     with tempfile.TemporaryDirectory(dir=flags.folder) as folder:
@@ -296,8 +258,6 @@ def main():
             for server in filter(None, stop):
                 server.kill()
                 server.wait()
-        if flags.rounds:
-            rows += overhead(f"{program} --home home", folder, flags.runs, flags.rounds)
     print(f"{flags.mib} MiB of bf16 weights, {os.cpu_count()} CPUs, median of {flags.runs}\n")
     print("| work | program | s | of ours | CPU s | peak MiB |\n|---|---|---|---|---|---|")
     for work, name, seconds, processor, peak in rows:
