@@ -40,7 +40,7 @@
 //! | `*.mpkg.dsse.json`, `HOME/keys/` | [`crypto`] |
 //! | `HOME/cache/` | [`net`] (data), [`build`] (environments, steps) |
 //! | `HOME/store/`, `HOME/profiles/`, `HOME/lock` | [`store`] |
-//! | `HOME/registries.toml` | [`registry`] |
+//! | `HOME/registries.toml`, `HOME/policy.toml` | [`registry`] |
 //! | `HOME/trust/` | [`registry`] (publishers of packages), [`crypto`] (other keys) |
 //! | a registry's `index/`, `blobs/`, `attestations/` | [`registry`] |
 //! | `dist/` in a source tree | [`build`] |

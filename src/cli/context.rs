@@ -1,6 +1,6 @@
 //! What every command is handed: the home folder, the registries, the terminal and the time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 
@@ -10,7 +10,7 @@ use super::terminal::Terminal;
 use crate::net::{Client, NetOptions, Network, Proxies};
 use crate::progress::Progress;
 use crate::registry::tuf::Clock;
-use crate::registry::{Selection, Sources};
+use crate::registry::{POLICY_NAME, Policies, Selection, Sources};
 use crate::store::{Home, Settings};
 
 /// The settings of this run, resolved from flags and environment.
@@ -96,6 +96,12 @@ impl Context {
             }
             .into()
         })
+    }
+
+    /// The policies of this machine and of this home folder; what is installed must pass both.
+    pub(super) fn policies(&self) -> Result<Policies, Failure> {
+        let files = [Path::new("/etc/mpkg").join(POLICY_NAME), self.home.root().join(POLICY_NAME)];
+        Ok(Policies::read(&files)?)
     }
 
     /// The folders in which programs are looked for.

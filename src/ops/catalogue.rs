@@ -94,6 +94,9 @@ pub enum Error {
         /// Its package digest.
         package: Digest,
     },
+    /// A policy of this machine forbids it.
+    #[error(transparent)]
+    Forbidden(#[from] registry::Forbidden),
     /// Others need what is to go.
     #[error("{name} is needed by {}", listed(by))]
     Needed {
@@ -120,6 +123,7 @@ impl Explain for Error {
             Self::Registry(error) => error.kind(),
             Self::Resolve(error) => error.kind(),
             Self::Store(error) => error.kind(),
+            Self::Forbidden(error) => error.kind(),
             Self::File(error) => error.kind(),
             Self::Key(error) => error.kind(),
             Self::Package { source, .. } => source.kind(),
@@ -138,6 +142,7 @@ impl Explain for Error {
             Self::Registry(error) => error.hint(),
             Self::Resolve(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::Forbidden(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Key(error) => error.hint(),
             Self::Package { source, .. } => source.hint(),
@@ -429,6 +434,15 @@ impl<'a> Catalogue<'a> {
     /// Whether a package is one of the package files.
     pub(super) fn is_file(&self, package: Digest) -> bool {
         self.file(package).is_some()
+    }
+
+    /// Why pickle-based files stand in a package that was looked up, where some do.
+    #[must_use]
+    pub fn pickle_reason(&self, package: Digest) -> Option<&str> {
+        match self.file(package) {
+            Some(file) => file.package.index().pickle_reason.as_deref(),
+            None => self.offer(package).entry.pickle_reason.as_deref(),
+        }
     }
 
     /// What will be listed of a package that was looked up, once it is installed.

@@ -11,7 +11,7 @@ use super::transfer::{Traffic, Transfers};
 use crate::net::Client;
 use crate::package::{Digest, PackageName, ProfileName, Requirement};
 use crate::progress::Progress;
-use crate::registry::{Remembered, Selection};
+use crate::registry::{Facts, Policies, Remembered, Selection};
 use crate::resolve::{Candidate, Chosen, Request, Wish};
 use crate::store::{
     Adopted, Asked, Existing, Generation, Home, InstalledPackage, PicklePolicy, Profile, Store,
@@ -69,6 +69,8 @@ pub struct Options {
     pub registries: Selection,
     /// What becomes of what is installed.
     pub renewal: Renewal,
+    /// What this machine's policies forbid.
+    pub policies: Policies,
     /// Whether pickle-based files are let in.
     pub pickle: PicklePolicy,
     /// Whether the plan will be carried out.
@@ -169,7 +171,7 @@ pub fn plan<'a>(
     let chosen = catalogue.solve(&request, &candidates)?;
     let mut packages = chosen
         .iter()
-        .map(|chosen| planned(chosen, &request, &installed, &options.renewal, &catalogue))
+        .map(|chosen| planned(chosen, &request, &installed, &options, &catalogue))
         .collect::<Result<Vec<_>>>()?;
     let mut missing = Vec::new();
     for planned in packages.iter().filter(|planned| planned.vouched.is_some()) {
@@ -226,9 +228,10 @@ fn planned(
     chosen: &Chosen,
     request: &Request,
     installed: &[InstalledPackage],
-    renewal: &Renewal,
+    options: &Options,
     catalogue: &Catalogue<'_>,
 ) -> Result<Planned> {
+    let renewal = &options.renewal;
     let candidate = &chosen.candidate;
     let name = &candidate.release.name;
     let asks = |wish: &&Wish| wish.name == *name;
@@ -259,6 +262,14 @@ fn planned(
         return Ok(Planned { package, change, vouched: None, traffic, named });
     }
     let vouched = catalogue.vouch(candidate.digest)?;
+    // Nobody computes a class yet, so it is known of no package.
+    let facts = Facts {
+        name,
+        pickle_reason: catalogue.pickle_reason(candidate.digest),
+        class: None,
+        signed_by: &vouched.signed_by,
+    };
+    options.policies.check(&candidate.release.to_string(), &facts)?;
     let (change, package) = (
         before.map_or(Change::Install, |old| Change::Replace(Box::new(old.clone()))),
         InstalledPackage {

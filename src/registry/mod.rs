@@ -6,6 +6,7 @@ mod error;
 mod incoming;
 pub mod layout;
 pub mod operator;
+mod policy;
 mod reader;
 mod sources;
 mod succession;
@@ -19,6 +20,7 @@ pub use entry::{
 };
 pub use error::{Error, Result};
 pub use incoming::Incoming;
+pub use policy::{Class, Facts, Forbidden, POLICY_NAME, Policies, PolicyError};
 pub use reader::Registry;
 pub use sources::{HIGHEST_PRIORITY, SOURCES_NAME, Selection, Source, Sources, SourcesError};
 pub use succession::{Authority, CHANGE_TYPE, PublisherChange, TargetsRole, leads_to_now};

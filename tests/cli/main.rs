@@ -26,6 +26,7 @@ mod operator;
 mod operator_attestations;
 mod operator_serve;
 mod packing;
+mod policy;
 mod probes;
 mod profiles;
 mod readme;

@@ -140,3 +140,18 @@ fn a_prerelease_from_a_file_stays() {
     let list = world.run(["list"]).succeeds().stdout;
     assert!(list.contains("1.0.0-rc.1") && list.contains("extra"), "{list}");
 }
+
+#[test]
+fn a_package_that_comes_from_elsewhere_now_is_said() {
+    let world = world();
+    let first = world.run(["install", "lm"]).succeeds();
+    assert!(!first.stderr.contains("warning"), "{}", first.stderr);
+    let second = world.run(["install", "lm@^2", "--registry", "own"]).succeeds();
+    let (main, own) = (world.path("main"), world.path("own"));
+    let said = format!(
+        "warning: lm was installed from {}, and comes from {} now",
+        main.display(),
+        own.display()
+    );
+    assert!(second.stderr.contains(&said), "{}", second.stderr);
+}

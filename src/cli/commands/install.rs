@@ -72,6 +72,7 @@ pub(super) fn change(
         targets,
         with,
         registries: context.registries()?,
+        policies: context.policies()?,
         renewal,
         pickle: if flags.allow_pickle { PicklePolicy::Allow } else { PicklePolicy::Deny },
         purpose: if flags.dry_run { Purpose::Look } else { Purpose::Change },
@@ -95,6 +96,7 @@ pub(super) fn change(
         return Ok(Outcome::done("", document));
     }
     let text = describe(&plan);
+    warn_of_other_origins(&plan, context);
     if flags.dry_run {
         document["changed"] = json!(false);
         return Ok(Outcome::done(text, document));
@@ -122,6 +124,20 @@ pub(super) fn change(
         context.progress().note(&format!("Installed {packages} as generation {number}{came}"));
     }
     Ok(Outcome::done("", document))
+}
+
+/// Says which packages would be replaced from elsewhere than they came from.
+fn warn_of_other_origins(plan: &Plan<'_>, context: &Context) {
+    for planned in &plan.packages {
+        let Change::Replace(old) = &planned.change else { continue };
+        let (before, now) = (&old.origin, &planned.package.origin);
+        if before != now {
+            let name = &planned.package.name;
+            context
+                .progress()
+                .warn(&format!("{name} was installed from {before}, and comes from {now} now"));
+        }
+    }
 }
 
 fn is_new(planned: &Planned) -> bool {

@@ -378,6 +378,14 @@ impl<'a> Section<'a> {
             .collect()
     }
 
+    /// Reports `key`, where it stands in the table, as one that cannot be taken, and says why.
+    pub(crate) fn refuse(&self, key: &'static str, why: &str) {
+        if self.value(key).is_some() {
+            let message = format!("`{key}` cannot be taken: {why}");
+            self.reader.report(Problem::at(self.key_span(key), message));
+        }
+    }
+
     /// Reports the keys that nobody asked for.
     pub(crate) fn finish(self) {
         let known = self.asked.into_inner();

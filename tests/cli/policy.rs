@@ -1,0 +1,109 @@
+//! `policy.toml`: what may be installed, whatever the signatures say.
+
+use snapbox::{assert_data_eq, str};
+
+use crate::support::World;
+use crate::support::packages::Recipe;
+
+/// `lm`, and `old` with pickle-based files, published by the key `me`.
+fn world() -> World {
+    let world = World::new();
+    let pickle = b"\x80\x04\x95\x05\x00\x00\x00\x00\x00\x00\x00]\x94.".to_vec();
+    world.publish(&[
+        Recipe::new("lm", "1.0.0"),
+        Recipe::new("old", "1.0.0").file("w.pt", pickle).pickle("no converter yet"),
+        Recipe::new("app", "1.0.0").needs("lm", "^1"),
+    ]);
+    world
+}
+
+#[test]
+fn pickle_that_is_denied_cannot_be_allowed_by_the_command() {
+    let world = world();
+    world.write("home/policy.toml", "[default]\npublisher = \"required\"\npickle = \"deny\"\n");
+    world.with_registry(["install", "old", "--allow-pickle"]).fails_with(&[
+        "old 1.0.0 (f32) is forbidden by",
+        "policy.toml, line 3: pickle-based files, which can run code, stand in it (no converter yet)",
+    ]);
+    world.with_registry(["install", "lm"]).succeeds();
+    let exempt = "[default]\npickle = \"deny\"\n[package.old]\npickle = \"ask\"\n";
+    world.write("home/policy.toml", exempt);
+    world.with_registry(["install", "old"]).fails_with(&["--allow-pickle"]);
+    world.with_registry(["install", "old", "--allow-pickle"]).succeeds();
+}
+
+#[test]
+fn a_class_that_nobody_has_shown_meets_only_non_free() {
+    let world = world();
+    world.write("home/policy.toml", "[default]\nmin-class = \"main\"\n");
+    let refused = world.with_registry(["install", "app", "--dry-run"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("its class must be main or better, and is not known"));
+    assert!(!world.path("home/profiles/default/current").exists());
+    world.write("home/policy.toml", "[default]\nmin-class = \"non-free\"\n");
+    world.with_registry(["install", "app"]).succeeds();
+}
+
+#[test]
+fn only_keys_that_are_accepted_may_have_signed() {
+    let world = world();
+    let other = world.key("other").public().id();
+    world.write("home/policy.toml", format!("[package.lm]\nkeys = [\"{other}\"]\n"));
+    // It holds for what comes along as a dependency as well.
+    let json = world.with_registry(["install", "app", "--json"]).fails_with(&[
+        "lm 1.0.0 (f32) is forbidden by",
+        "line 2: it is signed by",
+        "by none of the keys that are accepted",
+    ]);
+    assert_eq!(json.json()["error"]["kind"], "forbidden-by-policy");
+    let own = world.key("me").public().id();
+    world.write("home/policy.toml", format!("[package.lm]\nkeys = [\"{other}\", \"{own}\"]\n"));
+    world.with_registry(["install", "app"]).succeeds();
+}
+
+#[test]
+fn a_policy_is_read_strictly_and_fails_closed() {
+    let world = world();
+    let text = "[default]\npublisher = \"optional\"\npickel = \"deny\"\n\
+                [default.rebuild]\ncount = 2\n[package.\"tiny-llm\"]\nrebuild = \"exempt\"\n";
+    world.write("home/policy.toml", text);
+    let refused = world.with_registry(["install", "lm"]);
+    assert_eq!(refused.code, 1);
+    let shown = refused.stderr.replace(&world.root().display().to_string(), "[ROOT]");
+    assert_data_eq!(
+        shown,
+        str![[r#"
+error: `publisher` is one of "required"
+ --> [ROOT]/home/policy.toml:2:13
+  |
+2 | publisher = "optional"
+  |             ^^^^^^^^^^
+
+error: [default] has no key `pickel`
+ --> [ROOT]/home/policy.toml:3:1
+  |
+3 | pickel = "deny"
+  | ^^^^^^ unknown key
+  |
+  = help: did you mean `pickle`?
+
+error: `rebuild` cannot be taken: rules about rebuilds are not enforced yet
+ --> [ROOT]/home/policy.toml:4:10
+  |
+4 | [default.rebuild]
+  |          ^^^^^^^
+
+error: `rebuild` cannot be taken: rules about rebuilds are not enforced yet
+ --> [ROOT]/home/policy.toml:7:1
+  |
+7 | rebuild = "exempt"
+  | ^^^^^^^
+
+error: [ROOT]/home/policy.toml has 4 problems
+
+"#]]
+    );
+    let json = world.with_registry(["install", "lm", "--json"]).json();
+    assert_eq!(json["error"]["kind"], "policy");
+    world.run(["list"]).succeeds();
+}
