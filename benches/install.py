@@ -206,7 +206,9 @@ def measure(program, folder, mib, runs, stop):
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     stop.append(started([sys.executable, __file__, "--serve", str(folder / "registry"), str(port)], port))
-    fresh = "rm -rf user got && mkdir got"
+    add = f"{program} --home user registry add --tofu"
+    trusted = f"{add} registry --name here && {add} {address} --name there"
+    fresh = f"rm -rf user got && mkdir got && {trusted}"
     install = f"{program} --home user install lm --yes --registry"
     path = blob.relative_to(folder / "registry")
     remote = [
@@ -224,13 +226,13 @@ def measure(program, folder, mib, runs, stop):
         ("mpkg install", f"{install} registry", fresh),
         ("cp, then sha256sum", f"cp {blob} got/lm && sha256sum got/lm", fresh),
     ], folder, runs)
-    run(f"rm -rf user old && {install} {address} && mv user old", folder)
+    run(f"rm -rf user old && {trusted} && {install} {address} && mv user old", folder)
     # In a process of its own: a child's peak memory counts from that of its parent.
     run(f"'{sys.executable}' '{pathlib.Path(__file__).resolve()}' --change w.safetensors {mib}", folder)
     blob = publish(mpkg, folder, "1.1.0")
     path = blob.relative_to(folder / "registry")
     yield from in_turns("upgrade, a tenth changed, over HTTP", [
-        ("mpkg upgrade", f"{program} --home user upgrade --yes --registry {address}", f"{fresh} && cp -a old user"),
+        ("mpkg upgrade", f"{program} --home user upgrade --yes --registry {address}", "rm -rf user got && mkdir got && cp -a old user"),
         ("curl, then sha256sum", f"curl -so got/lm {address}/{path} && sha256sum got/lm", fresh),
     ], folder, runs)
     run("rm -rf user && mv old user", folder)

@@ -78,7 +78,7 @@ impl Context {
 
     /// The registries that are asked: those that are named, or else those that are configured.
     pub(super) fn registries(&self) -> Result<Selection, Failure> {
-        Ok(Sources::read(self.home.root())?.select(&self.named))
+        Ok(Sources::read(self.home.root())?.select(&self.named, self.clock()))
     }
 
     /// The time that an operator's signatures count from: `$SOURCE_DATE_EPOCH` where it is set, so

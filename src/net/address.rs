@@ -36,6 +36,21 @@ impl Address {
         }
     }
 
+    /// The address of `part` below this one, which is taken for a folder. `part` is one part of a
+    /// path, percent-encoded already; a file on this machine is called just so.
+    #[must_use]
+    pub fn join_encoded(&self, part: &str) -> Self {
+        match self {
+            Self::Http(url) => {
+                let mut url = url.clone();
+                let path = format!("{}/{part}", url.path().trim_end_matches('/'));
+                url.set_path(&path);
+                Self::Http(url)
+            }
+            Self::Path(path) => Self::Path(path.join(part)),
+        }
+    }
+
     /// A digest of the whole address; the address itself may hold a secret.
     pub(super) fn key(&self) -> Digest {
         Digest::of(match self {
@@ -154,6 +169,8 @@ mod tests {
         for base in ["https://h/r", "https://h/r/"] {
             assert_eq!(joined(base, "blobs/a b?").to_string(), "https://h/r/blobs/a%20b%3F");
         }
+        let odd = "https://h/r".parse::<Address>().unwrap().join_encoded("a%2Fb%3F%25.json");
+        assert_eq!(odd.to_string(), "https://h/r/a%2Fb%3F%25.json");
         assert!("ftp://h/x".parse::<Address>().is_err());
     }
 }

@@ -12,6 +12,7 @@ use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 
 use super::error::Again;
+use super::part::{Meter, Watch, broken};
 use super::{Address, Cache, Error, Proxies, Result};
 
 /// How often an answer may send us elsewhere.
@@ -135,15 +136,21 @@ impl Client {
             if opened.size.is_some_and(|size| size > limit) {
                 return Err(too_long());
             }
-            let mut bytes = Vec::new();
-            opened.reader.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(
-                |error| Error::BrokenOff {
-                    address: address.clone(),
-                    expected: opened.size.unwrap_or(limit),
-                    found: 0,
-                    cause: innermost(&error),
-                },
-            )?;
+            let watch = Watch { window: Some(self.options.idle), ..Watch::nobody(address) };
+            let mut meter = Meter::new(0, opened.size.unwrap_or(limit));
+            let mut reader = opened.reader.take(limit.saturating_add(1));
+            let (mut bytes, mut block) = (Vec::new(), vec![0; 1 << 16]);
+            loop {
+                match reader.read(&mut block) {
+                    Ok(0) => break,
+                    Ok(read) => {
+                        bytes.extend_from_slice(&block[..read]);
+                        meter.count(read as u64, &watch)?;
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(broken(&error, &meter, &watch)),
+                }
+            }
             if bytes.len() as u64 > limit { Err(too_long()) } else { Ok(bytes) }
         })
     }

@@ -230,7 +230,7 @@ impl<'a> Catalogue<'a> {
         let registries = selection
             .sources
             .iter()
-            .map(|source| Registry::open(&source.location, client))
+            .map(|source| Registry::open(source, &trust.folder, selection.clock, client))
             .collect::<registry::Result<_>>()?;
         let selection = selection.clone();
         let Trust { folder: trust, known_keys } = trust;

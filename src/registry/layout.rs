@@ -4,8 +4,6 @@ use crate::package::{Digest, PackageName};
 
 /// The file that makes a folder a registry.
 pub const MARKER: &str = "mpkg-registry.json";
-/// The list that searches read.
-pub const SEARCH: &str = "search.json";
 /// The file whose lock a publisher holds.
 pub const LOCK: &str = ".mpkg-lock";
 
@@ -105,7 +103,7 @@ pub fn is_public(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     let is_digest = |text: &str| text.parse::<Digest>().is_ok();
     match parts[..] {
-        [MARKER | SEARCH] => true,
+        [MARKER] => true,
         [METADATA | "index" | "search" | "advisories", file] => is_plain_json(file),
         ["blobs", "sha256", start, digest] => is_digest(digest) && digest[..2] == *start,
         ["attestations", package, file] => is_digest(package) && is_plain_json(file),

@@ -1,48 +1,55 @@
 //! Reading a registry, from a folder or over HTTP alike.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 
-use super::entry::{Attachment, Marker, NameIndex, ReleaseEntry, SearchList};
-use super::{Error, INDEX_FORMAT, Result, layout};
+use super::entry::{Attachment, NameIndex, ReleaseEntry, SearchEntry, SearchList};
+use super::layout::SearchShard;
+use super::tuf::{Clock, View};
+use super::{Anchor, Error, INDEX_FORMAT, Result, Source, layout};
 use crate::crypto::canonical::{self, Limits};
 use crate::fs;
 use crate::net::{Address, Client, FetchRequest, Network};
 use crate::package::{Digest, PackageName};
 use crate::progress::Progress;
 
-/// A registry that is read. What it says about a name is checked for form here; that it is the
-/// registry's own word is what its signed metadata will show, behind `Registry::read`.
-#[derive(Debug, Clone)]
+/// A registry that is read. Every document that is parsed was vouched for by its signed metadata.
+#[derive(Clone)]
 pub struct Registry<'a> {
     address: Address,
     location: String,
     client: &'a Client,
+    view: Arc<View<'a>>,
     /// Copies of the small files of registries that are not on this machine.
     copies: PathBuf,
 }
 
 impl<'a> Registry<'a> {
-    /// Opens the registry at `location`, a folder or an address.
+    /// Opens the registry `source`, which must be trusted below the folder `trust`: its trusted
+    /// metadata is brought up to date.
     ///
     /// # Errors
-    /// [`Error::NotARegistry`], [`Error::Format`], and whatever keeps it from being read.
-    pub fn open(location: &str, client: &'a Client) -> Result<Self> {
-        let address: Address = location.parse()?;
-        let copies = client
-            .cache()
-            .root()
-            .join("registries")
-            .join(Digest::of(address.to_string().as_bytes()).to_string());
-        let registry = Self { location: address.to_string(), address, client, copies };
-        let marker: Marker = registry
-            .read(layout::MARKER, layout::LARGEST_MARKER)?
-            .ok_or_else(|| Error::NotARegistry { location: registry.location.clone() })?;
-        if marker.format != INDEX_FORMAT {
-            return Err(Error::Format { location: registry.location, found: marker.format });
+    /// [`Error::Untrusted`], [`Error::Metadata`], and whatever keeps it from being read.
+    pub fn open(source: &Source, trust: &Path, clock: Clock, client: &'a Client) -> Result<Self> {
+        let address: Address = source.location.parse()?;
+        let location = address.to_string();
+        let untrusted =
+            || Error::Untrusted { location: location.clone(), name: source.name.clone() };
+        let anchor = source.name.as_ref().map(|name| Anchor::of(trust, name));
+        let anchor = anchor.filter(Anchor::is_set).ok_or_else(untrusted)?;
+        let view = anchor.view(&address, client, clock);
+        let view = Arc::new(view.map_err(|error| Error::metadata(&address, error))?);
+        for (role, expired) in view.stale() {
+            tracing::warn!(
+                "the metadata of the role {role} of {location} expired on {expired}; it is accepted"
+            );
         }
-        Ok(registry)
+        let key = Digest::of(address.to_string().as_bytes()).to_string();
+        let copies = client.cache().root().join("registries").join(key);
+        Ok(Self { address, location, client, view, copies })
     }
 
     /// The folder or address, without secrets.
@@ -72,13 +79,24 @@ impl<'a> Registry<'a> {
         Ok(self.name(name)?.map(|index| index.releases).unwrap_or_default())
     }
 
-    /// One line about every package of the registry.
+    /// One line about every package of the registry, in the order of their names.
     ///
     /// # Errors
     /// [`Error::Malformed`], and whatever keeps it from being read.
     pub fn search_list(&self) -> Result<SearchList> {
-        let empty = SearchList { format: INDEX_FORMAT, packages: Vec::new() };
-        Ok(self.read(layout::SEARCH, layout::LARGEST_SEARCH)?.unwrap_or(empty))
+        let delegations = self.view.targets().delegations.as_ref();
+        let bins = delegations.and_then(|all| all.succinct_roles.as_ref());
+        let lists: Vec<Option<SearchList>> = bins
+            .into_iter()
+            .flat_map(|bins| SearchShard::all(bins.bit_length))
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .map(|shard| self.read(&layout::search(shard), layout::LARGEST_SEARCH))
+            .collect::<Result<_>>()?;
+        let mut packages: Vec<SearchEntry> =
+            lists.into_iter().flatten().flat_map(|list| list.packages).collect();
+        packages.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(SearchList { format: INDEX_FORMAT, packages })
     }
 
     /// The bytes of an attachment, checked against its digest.
@@ -135,10 +153,10 @@ impl<'a> Registry<'a> {
         matches!(self.address, Address::Path(_))
     }
 
-    /// Reads a small file; nothing where it is not there. This is the place where the registry's
-    /// signed metadata will vouch for a file before it is parsed.
+    /// Reads a document that the registry's signed metadata vouches for; nothing where it vouches
+    /// for none.
     fn read<T: DeserializeOwned>(&self, file: &str, limit: u64) -> Result<Option<T>> {
-        let Some(bytes) = self.read_bytes(file, limit)? else { return Ok(None) };
+        let Some(bytes) = self.vouched(file, limit)? else { return Ok(None) };
         let limits = Limits { depth: 16, ..Limits::of_bytes(bytes.len()) };
         canonical::read_canonical(&bytes, limits).map(Some).map_err(|source| Error::Malformed {
             location: self.location.clone(),
@@ -147,11 +165,23 @@ impl<'a> Registry<'a> {
         })
     }
 
-    /// Reads a small file from the registry, or offline from the copy that was made before.
+    /// The bytes of a target. Copies are kept of what comes from another machine.
+    fn vouched(&self, file: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let refused = |error| Error::metadata(&self.address, error);
+        let Some(target) = self.view.find(file).map_err(refused)? else { return Ok(None) };
+        if target.length > limit {
+            let address = self.address.join(file);
+            return Err(crate::net::Error::TooLong { address, limit }.into());
+        }
+        let copies = (!self.is_here()).then_some(self.copies.as_path());
+        self.view.fetch(file, &target, copies).map(Some).map_err(refused)
+    }
+
+    /// Reads a small file that something else vouches for, or offline the copy that was made
+    /// before.
     fn read_bytes(&self, file: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        let is_here = self.is_here();
         let copy = self.copies.join(file);
-        if !is_here && self.client.network() == Network::Offline {
+        if !self.is_here() && self.client.network() == Network::Offline {
             return match self.client.get_small(&Address::Path(copy), limit) {
                 Ok(bytes) => Ok(Some(bytes)),
                 Err(crate::net::Error::NotThere { .. }) => {
@@ -162,7 +192,7 @@ impl<'a> Registry<'a> {
         }
         match self.client.get_small(&self.address.join(file), limit) {
             Ok(bytes) => {
-                if !is_here {
+                if !self.is_here() {
                     fs::write_atomically(&copy, &bytes)?;
                 }
                 Ok(Some(bytes))

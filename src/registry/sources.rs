@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table};
 
+use super::tuf::Clock;
 use crate::explain::{Explain, nearest};
 use crate::fs;
 use crate::net::Address;
@@ -64,21 +65,14 @@ fn shown(location: &str) -> String {
 }
 
 /// The registries that a command asks, in their order, and the pins that hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     /// The registries.
     pub sources: Vec<Source>,
     /// The registry that a name is taken from alone, also where that one is not asked.
     pub pins: BTreeMap<PackageName, RegistryName>,
-}
-
-impl Selection {
-    /// Registries that are asked in this order, without pins.
-    #[must_use]
-    pub fn of<'a>(locations: impl IntoIterator<Item = &'a str>) -> Self {
-        let sources = locations.into_iter().map(Source::unnamed).collect();
-        Self { sources, pins: BTreeMap::new() }
-    }
+    /// The time at which they are asked.
+    pub clock: Clock,
 }
 
 /// The configured registries.
@@ -225,7 +219,7 @@ impl Sources {
     /// The registries that a command asks: those that are named, in that order, or else all that
     /// are configured. What is named and not configured is taken for a location.
     #[must_use]
-    pub fn select(&self, named: &[String]) -> Selection {
+    pub fn select(&self, named: &[String], clock: Clock) -> Selection {
         let mut sources: Vec<Source> = Vec::new();
         for text in named {
             let source = self.find(text).cloned().unwrap_or_else(|| Source::unnamed(text));
@@ -240,7 +234,7 @@ impl Sources {
         let pins = pins.flat_map(|(name, source)| {
             source.pins.iter().map(move |package| (package.clone(), name.clone()))
         });
-        Selection { sources, pins: pins.collect() }
+        Selection { sources, pins: pins.collect(), clock }
     }
 
     /// Adds a registry and writes the file, keeping what else stands in it. A source without a
@@ -433,6 +427,10 @@ mod tests {
         selection.sources.iter().map(Source::title).collect()
     }
 
+    fn clock() -> Clock {
+        Clock::strict(jiff::Timestamp::UNIX_EPOCH)
+    }
+
     const TWO: &str = r#"# mine
 [[registry]]
 name = "main"   # the distribution
@@ -449,14 +447,14 @@ pin = ["docs-lm"]
     fn priorities_order_and_names_override() {
         let (_home, sources) = sources(TWO);
         let sources = sources.unwrap();
-        assert_eq!(names(&sources.select(&[])), ["own", "main"]);
+        assert_eq!(names(&sources.select(&[], clock())), ["own", "main"]);
         let named = |words: &[&str]| {
             let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-            names(&sources.select(&words))
+            names(&sources.select(&words, clock()))
         };
         assert_eq!(named(&["main", "own", "main"]), ["main", "own"]);
         assert_eq!(named(&["https://example.org/r", "elsewhere"]), ["main", "elsewhere"]);
-        let pins = sources.select(&["main".to_owned()]).pins;
+        let pins = sources.select(&["main".to_owned()], clock()).pins;
         assert_eq!(pins.get("docs-lm").map(RegistryName::as_str), Some("own"));
     }
 

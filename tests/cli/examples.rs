@@ -10,7 +10,7 @@ use mpkg::package::manifest::Manifest;
 use mpkg::package::{Digest, LockFile};
 use mpkg::registry::operator::Repository;
 
-use crate::support::examples::{example, folder, install, requirements};
+use crate::support::examples::{example, folder, install, requirements, trust};
 use crate::support::{Finished, World, python};
 
 /// Prints the kernel of the OpenBLAS that numpy brings along.
@@ -117,9 +117,9 @@ fn every_tree_parses_and_pins_what_is_published() {
 fn builds_what_is_published(name: &str, variant: &str) {
     let world = World::new();
     let tree = example(name).display().to_string();
-    let registry = example("registry").display().to_string();
+    trust(&world);
     let out = world.path("out").display().to_string();
-    world.run(["build", &tree, "--locked", "--out", &out, "--registry", &registry]).succeeds();
+    world.run(["build", &tree, "--locked", "--out", &out, "--registry", "example"]).succeeds();
     let file = world.path(&format!("out/{name}-1.0.0.{variant}.mpkg"));
     let package = Package::open(&file).expect("a sound package");
     assert_eq!(published(name).get(variant), Some(&package.package_digest()));

@@ -247,6 +247,7 @@ fn below(world: &World, mut command: Command, address: &str) -> Command {
     let mpkg = world.mpkg();
     command.current_dir(world.root()).env_clear();
     command.envs(mpkg.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    world.trust_as_own(address);
     command.env("MPKG_REGISTRY", address);
     command
 }

@@ -152,8 +152,9 @@ fn several_are_served_at_once_and_mpkg_installs_from_it() {
     // Clients that say nothing hold nobody up.
     let host = serving.address.trim_start_matches("http://").trim_end_matches('/').to_owned();
     let silent: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(&host).unwrap()).collect();
+    world.trust(&serving.address, "served");
     let mut command = world.mpkg();
-    command.args(["--registry", &serving.address, "install", "lm"]);
+    command.args(["--registry", "served", "install", "lm"]);
     Finished::of(&mut command).succeeds();
     drop(silent);
     let file = world.path("home/profiles/default/current/packages/lm/big.bin");

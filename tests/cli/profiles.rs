@@ -114,6 +114,7 @@ fn the_cache_is_cleared_by_age_and_by_size() {
 
 /// The program in the home folder `home`, using the store of the home folder `home` of the world.
 fn sharing(world: &World, home: &str, arguments: &[&str]) -> Finished {
+    world.trust_in(home);
     let mut command = world.mpkg();
     command.env("MPKG_REGISTRY", world.path("registry"));
     command.env("MPKG_SHARED_STORE", world.path("shared"));
@@ -183,6 +184,8 @@ fn a_damaged_shared_package_is_fetched_instead() {
         Command::new("cp").args(["-a"]).args([world.path("shared/trust"), world.path("home")]),
     )
     .succeeds();
+    std::fs::copy(world.path("shared/registries.toml"), world.path("home/registries.toml"))
+        .unwrap();
     let shared = world.path("shared/profiles/default/current/packages/lib/weights.bin");
     std::fs::set_permissions(&shared, PermissionsExt::from_mode(0o644)).unwrap();
     std::fs::write(&shared, vec![6; 200_000]).unwrap();

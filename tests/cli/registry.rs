@@ -27,12 +27,11 @@ fn tree(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
-/// Changes one text of a file of the registry.
-fn tamper(world: &World, file: &str, from: &str, to: &str) {
-    let path = world.path("registry").join(file);
-    let text = std::fs::read_to_string(&path).unwrap();
+/// Changes one text of a document, and signs that.
+fn lie(world: &World, file: &str, from: &str, to: &str) {
+    let text = String::from_utf8(world.said(file)).unwrap();
     assert!(text.contains(from), "{from:?} is not in {text}");
-    std::fs::write(&path, text.replace(from, to)).unwrap();
+    world.say(file, text.replace(from, to).as_bytes());
 }
 
 #[test]
@@ -181,13 +180,15 @@ fn over_http_and_then_offline() {
         Recipe::new("app", "1.0.0").needs("lib", "^1"),
     ]);
     let server = world.serve("registry");
+    world.trust(&server.url("/"), "served");
     let run = |arguments: &[&str]| {
         let mut command = world.mpkg();
-        command.arg("--registry").arg(server.url("")).args(arguments);
+        command.args(["--registry", "served"]).args(arguments);
         Finished::of(&mut command)
     };
-    run(&["install", "app", "--offline"]).fails_with(&["no copy of it to use offline"]);
-    assert!(server.requests().is_empty(), "offline asks nobody");
+    let before = server.requests().len();
+    run(&["install", "app", "--offline"]).fails_with(&["no copy of it that may be used offline"]);
+    assert_eq!(server.requests().len(), before, "offline asks nobody");
     run(&["search", "app"]).succeeds();
     run(&["install", "app"]).succeeds();
     world.run(["list"]).succeeds();
@@ -210,6 +211,7 @@ fn the_first_registry_that_has_a_name_answers_for_it() {
     world.publish(&[Recipe::new("lib", "1.0.0")]);
     std::fs::rename(world.path("registry"), world.path("first")).unwrap();
     world.publish(&[Recipe::new("lib", "2.0.0"), Recipe::new("app", "1.0.0").needs("lib", "*")]);
+    world.trust(&world.path("first").display().to_string(), "first");
     let mut command = world.mpkg();
     command.arg("--registry").arg(world.path("first"));
     command.arg("--registry").arg(world.path("registry")).args(["install", "app"]);
@@ -242,14 +244,14 @@ fn a_registry_that_lies_is_not_believed() {
             &|world, pair| {
                 let digest = pair.digest.to_string();
                 let other = mpkg::package::Digest::of(b"other").to_string();
-                tamper(world, "index/lm.json", &digest, &other);
+                lie(world, "index/lm.json", &digest, &other);
             },
             "",
         ),
         (
             "other dependencies",
             &|world, _| {
-                tamper(
+                lie(
                     world,
                     "index/lm.json",
                     "\"dependencies\":[{\"name\":\"lib\",\"requirement\":\"^1\"}],",
@@ -260,18 +262,23 @@ fn a_registry_that_lies_is_not_believed() {
         ),
         (
             "white space",
-            &|world, _| tamper(world, "index/lm.json", "{\"format\"", "{ \"format\""),
+            &|world, _| lie(world, "index/lm.json", "{\"format\"", "{ \"format\""),
             "cannot be believed",
         ),
         (
             "another name",
-            &|world, _| tamper(world, "index/lm.json", "\"name\":\"lm\"", "\"name\":\"ln\""),
+            &|world, _| lie(world, "index/lm.json", "\"name\":\"lm\"", "\"name\":\"ln\""),
             "it is the index of another name",
         ),
         (
-            "a later format",
-            &|world, _| tamper(world, "mpkg-registry.json", "1", "2"),
-            "has registry format 2; this mpkg knows format 1",
+            "an unsigned change",
+            &|world, _| {
+                for (path, bytes) in tree(&world.path("registry/index")) {
+                    let text = String::from_utf8(bytes).unwrap();
+                    std::fs::write(path, text.replace("1.0.0", "1.0.1")).unwrap();
+                }
+            },
+            "is not believed: the sha256 is",
         ),
         (
             "a signature taken away",
@@ -314,6 +321,10 @@ fn case_38_a_publisher_key_that_changed() {
     command.env("MPKG_HOME", world.path("elsewhere"));
     command.args(["publish", "--create", "--to"]).arg(world.path("registry"));
     Finished::of(command.args(pair.arguments())).succeeds();
+    // This machine knows another root; and when it is told to trust the new one, another publisher.
+    world.with_registry(["install", "lm@^1.0.1"]).fails_with(&["timestamp.json is not believed"]);
+    world.run(["registry", "remove", "registry"]).succeeds();
+    world.trust(&world.path("registry").display().to_string(), "registry");
     world.with_registry(["install", "lm@^1.0.1"]).fails_with(&[
         "the publisher of lm has changed",
         &world.key("me").public().id().to_string(),
@@ -329,18 +340,18 @@ fn case_38_a_yanked_version() {
     let world = World::new();
     world.publish(&[Recipe::new("lm", "1.0.0"), Recipe::new("lm", "1.1.0")]);
     world.with_registry(["install", "lm"]).succeeds();
-    let path = world.path("registry/index/lm.json");
     let mut index: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        serde_json::from_slice(&world.said("index/lm.json")).unwrap();
     for release in index["releases"].as_array_mut().unwrap() {
         if release["version"] == "1.1.0" {
             release["yanked"] = "wrong licence".into();
         }
     }
-    std::fs::write(&path, mpkg::crypto::canonical::to_vec(&index).unwrap()).unwrap();
+    world.say("index/lm.json", &mpkg::crypto::canonical::to_vec(&index).unwrap());
     let kept = world.with_registry(["install", "lm"]).succeeds();
     assert!(kept.stderr.contains("Installed already: lm 1.1.0"), "{}", kept.stderr);
     let other = World::new();
+    other.trust(&world.path("registry").display().to_string(), "other");
     let mut command = other.mpkg();
     command.env("MPKG_REGISTRY", world.path("registry")).args(["install", "lm@=1.1.0"]);
     Finished::of(&mut command).fails_with(&["it was yanked: wrong licence"]);

@@ -286,12 +286,13 @@ fn case_40_a_home_that_cannot_be_written() {
     let world = World::new();
     world.publish(&[Recipe::new("lm", "1.0.0")]);
     world.write("file", "in the way");
-    let mut command = world.mpkg();
-    command.env("MPKG_REGISTRY", world.path("registry"));
-    command.args(["--home", "file/below", "install", "lm"]);
-    Finished::of(&mut command).fails_with(&["cannot", "file/below", "Not a directory"]);
-    let mut command = world.mpkg();
-    command.env("MPKG_REGISTRY", world.path("registry"));
-    command.args(["--home", "/proc/mpkg", "install", "lm"]);
-    Finished::of(&mut command).fails_with(&["cannot create the folder /proc/mpkg"]);
+    let registry = world.path("registry").display().to_string();
+    let add = |home: &str| world.run(["--home", home, "registry", "add", &registry, "--tofu"]);
+    add("file/below").fails_with(&["file/below"]);
+    add("/proc/mpkg").fails_with(&["cannot create the folder /proc/mpkg"]);
+    for home in ["file/below", "/proc/mpkg"] {
+        let mut command = world.mpkg();
+        command.env("MPKG_REGISTRY", &registry).args(["--home", home, "install", "lm"]);
+        assert_eq!(Finished::of(&mut command).code, 1);
+    }
 }

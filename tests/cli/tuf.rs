@@ -2,3 +2,5 @@
 //! other programs say of both.
 
 mod add;
+mod attacks;
+mod judges;

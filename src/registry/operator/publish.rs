@@ -397,37 +397,7 @@ impl<'a> Changes<'a> {
             let bytes = to_json(&path, index)?;
             change.targets.insert(path, bytes);
         }
-        plain::write(writer, &change.targets, &self.names)?;
         let lifetimes = Lifetimes::of(writer.folder())?;
         repository.commit(writer, change, lifetimes, &options.signing)
-    }
-}
-
-/// The same lists without signatures, for readers that do not ask for signed metadata yet.
-mod plain {
-    use super::{BTreeMap, NameIndex, PackageName, Result, Writer, layout};
-    use crate::registry::{INDEX_FORMAT, SearchEntry, SearchList};
-
-    pub(super) fn write(
-        writer: &Writer<'_>,
-        targets: &BTreeMap<String, Vec<u8>>,
-        names: &BTreeMap<PackageName, NameIndex>,
-    ) -> Result<()> {
-        for (path, bytes) in targets.iter().filter(|(path, _)| path.starts_with("index/")) {
-            writer.write(path, bytes)?;
-        }
-        let known = std::fs::read(writer.folder().join(layout::SEARCH)).ok();
-        let before: Option<SearchList> = known.and_then(|text| serde_json::from_slice(&text).ok());
-        let mut list =
-            before.clone().unwrap_or(SearchList { format: INDEX_FORMAT, packages: vec![] });
-        for index in names.values() {
-            list.packages.retain(|entry| entry.name != index.name);
-            list.packages.extend(SearchEntry::of(index));
-        }
-        list.packages.sort_by(|a, b| a.name.cmp(&b.name));
-        if before.as_ref() == Some(&list) {
-            return Ok(());
-        }
-        writer.write_json(layout::SEARCH, &list)
     }
 }

@@ -5,7 +5,7 @@ use crate::net::{self, Address};
 
 /// Where metadata and targets are fetched from.
 pub trait Origin: Send + Sync {
-    /// The bytes of the metadata file `name`, which is one part of a path; nothing where it is
+    /// The bytes of the metadata file `name`, which is one part of a path and percent-encoded; nothing where it is
     /// not there. A longer file than `limit` is an error before it is held in memory.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl<'a> NetOrigin<'a> {
 
 impl Origin for NetOrigin<'_> {
     fn metadata(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        self.get(&self.metadata.join(name), limit)
+        self.get(&self.metadata.join_encoded(name), limit)
     }
 
     fn target(&self, place: &str, limit: u64) -> Result<Option<Vec<u8>>> {

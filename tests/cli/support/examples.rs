@@ -17,10 +17,21 @@ pub fn requirements(relative: &str) -> Vec<String> {
     lines.map(|line| line.trim_end_matches('\\').trim().to_owned()).collect()
 }
 
+/// Trusts the examples' registry in the home of `world`, by the digest of its root.
+pub fn trust(world: &World) {
+    let registry = example("registry").display().to_string();
+    let root = std::fs::read(example("registry/metadata/1.root.json")).expect("the root");
+    let digest = mpkg::package::Digest::of(&root).to_string();
+    let add = ["registry", "add", &registry, "--name", "example", "--root-sha256", &digest];
+    if !world.path("home/trust/registries/example").exists() {
+        world.run(add).succeeds();
+    }
+}
+
 /// Installs `packages` from the examples' registry into the home of `world`.
 pub fn install(world: &World, packages: &[&str]) {
-    let registry = example("registry").display().to_string();
-    let all = ["install", "--yes", "--registry", &registry];
+    trust(world);
+    let all = ["install", "--yes", "--registry", "example"];
     world.run(all.iter().chain(packages).copied()).succeeds();
 }
 

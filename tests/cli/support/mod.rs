@@ -3,6 +3,7 @@
 pub mod examples;
 pub mod hostile;
 pub mod npm;
+pub mod operator;
 pub mod packages;
 pub mod python;
 pub mod refusal;

@@ -249,6 +249,20 @@ impl World {
         })
     }
 
+    /// Serves the files of a folder over HTTP; what is percent-encoded in a path stands for itself
+    /// in the file names, but for a metadata file, which is named as it is asked for.
+    pub fn serve_decoded(&self, folder: &str) -> Server {
+        let root = self.path(folder);
+        Server::start(move |request| {
+            let path = request.path.trim_start_matches('/');
+            let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+            match std::fs::read(root.join(&*decoded)).or_else(|_| std::fs::read(root.join(path))) {
+                Ok(bytes) => Answer::file(request, &bytes, "\"tag\""),
+                Err(_) => Answer::status(404),
+            }
+        })
+    }
+
     /// Runs the program on the folder `registry`.
     pub fn with_registry<'a>(
         &self,

@@ -2,13 +2,8 @@
 
 use mpkg::package::Digest;
 
+use crate::support::World;
 use crate::support::packages::Recipe;
-use crate::support::{Finished, World};
-
-/// Runs the program in another home folder.
-fn elsewhere<'a>(world: &World, arguments: impl IntoIterator<Item = &'a str>) -> Finished {
-    Finished::of(world.mpkg().env("MPKG_HOME", world.path("other")).args(arguments))
-}
 
 fn files(world: &World, folder: &str) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(world.path(folder)) else { return Vec::new() };
@@ -30,7 +25,7 @@ fn a_registry_is_trusted_by_digest_by_file_or_at_first_use() {
     for (number, way) in ways.iter().enumerate() {
         let name = format!("r{number}");
         let arguments = ["registry", "add", &location, "--name", &name, "--json"];
-        let added = elsewhere(&world, arguments.into_iter().chain(way.iter().copied())).succeeds();
+        let added = world.elsewhere(arguments.into_iter().chain(way.iter().copied())).succeeds();
         let json = added.json();
         assert_eq!(json["first-root-sha256"], digest);
         assert_eq!(json["added"]["name"], name);
@@ -40,13 +35,14 @@ fn a_registry_is_trusted_by_digest_by_file_or_at_first_use() {
             kept,
             ["last-seen", "root.json", "snapshot.json", "targets.json", "timestamp.json"]
         );
-        elsewhere(&world, ["registry", "add", &location, "--tofu"])
+        world
+            .elsewhere(["registry", "add", &location, "--tofu"])
             .fails_with(&["is configured already", &name]);
-        elsewhere(&world, ["registry", "remove", &name]).succeeds();
+        world.elsewhere(["registry", "remove", &name]).succeeds();
         assert!(files(&world, "other/trust/registries").is_empty());
     }
-    elsewhere(&world, ["registry", "add", &location]).misuses("--root-sha256");
-    elsewhere(&world, ["registry", "add", &location, "--tofu", "--root", &root]).misuses("--tofu");
+    world.elsewhere(["registry", "add", &location]).misuses("--root-sha256");
+    world.elsewhere(["registry", "add", &location, "--tofu", "--root", &root]).misuses("--tofu");
 }
 
 #[test]
@@ -56,26 +52,30 @@ fn another_root_is_refused_and_leaves_nothing() {
     let location = world.path("registry").display().to_string();
     let other = Digest::of(b"another").to_string();
     let digest = Digest::of(&std::fs::read(world.path("registry/metadata/1.root.json")).unwrap());
-    elsewhere(&world, ["registry", "add", &location, "--root-sha256", &other]).fails_with(&[
+    world.elsewhere(["registry", "add", &location, "--root-sha256", &other]).fails_with(&[
         "no root has the SHA-256",
         &other,
         &digest.to_string(),
     ]);
     let not_a_root = world.write("root.json", "{}").display().to_string();
-    elsewhere(&world, ["registry", "add", &location, "--root", &not_a_root])
+    world
+        .elsewhere(["registry", "add", &location, "--root", &not_a_root])
         .fails_with(&["is not believed", "has another shape"]);
     let timestamp = world.path("registry/metadata/timestamp.json");
-    elsewhere(&world, ["registry", "add", &location, "--root", &timestamp.display().to_string()])
+    world
+        .elsewhere(["registry", "add", &location, "--root", &timestamp.display().to_string()])
         .fails_with(&["the metadata is of type \"timestamp\", not \"root\""]);
     let empty = world.path("empty");
     std::fs::create_dir(&empty).unwrap();
-    elsewhere(&world, ["registry", "add", &empty.display().to_string(), "--tofu"])
+    world
+        .elsewhere(["registry", "add", &empty.display().to_string(), "--tofu"])
         .fails_with(&["1.root.json is not there"]);
     // The root of another registry leads nowhere here.
     let stranger = World::new();
     stranger.publish(&[Recipe::new("lm", "1.0.0")]);
     let root = stranger.path("registry/metadata/1.root.json").display().to_string();
-    elsewhere(&world, ["registry", "add", &location, "--root", &root])
+    world
+        .elsewhere(["registry", "add", &location, "--root", &root])
         .fails_with(&["timestamp.json is not believed", "0 of 1 signatures"]);
     assert!(files(&world, "other/trust/registries").is_empty());
     assert!(!world.path("other/registries.toml").exists());
