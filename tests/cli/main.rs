@@ -16,6 +16,7 @@ mod diff;
 mod environment;
 mod examples;
 mod export;
+mod faults;
 mod faults_http;
 mod init;
 mod install;
