@@ -38,7 +38,7 @@
 //! | `mpkg.toml`, `mpkg.lock` | [`package`] |
 //! | `*.mpkg` | [`archive`] |
 //! | `*.mpkg.dsse.json`, `HOME/keys/` | [`crypto`] |
-//! | `HOME/cache/` | [`net`] (data), [`build`] (environments, steps) |
+//! | `HOME/cache/` | [`net`] (data), [`build`] (environments, steps), [`ops`] (unpacked packages), [`study`] (indexes of text) |
 //! | `HOME/store/`, `HOME/profiles/`, `HOME/lock` | [`store`] |
 //! | `HOME/registries.toml`, `HOME/policy.toml` | [`registry`] |
 //! | `HOME/trust/` | [`registry`] (publishers of packages), [`crypto`] (other keys) |
@@ -60,3 +60,4 @@ pub mod registry;
 pub mod reproduce;
 pub mod resolve;
 pub mod store;
+pub mod study;

@@ -21,6 +21,7 @@ const KINDS: &[(&str, usize, &str)] = &[
     ("environments", 1, "environment"),
     ("wheels", 1, "wheel"),
     ("builds", 1, "build folder"),
+    ("trace", 1, "index of text"),
 ];
 
 /// The folder below `cache` for what is being removed.

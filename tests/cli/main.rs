@@ -37,6 +37,7 @@ mod registry;
 mod sandbox;
 mod store;
 mod support;
+mod trace;
 mod transfer;
 mod tuf;
 mod weights;

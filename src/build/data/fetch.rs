@@ -124,6 +124,25 @@ pub(super) enum Survey {
     Shards(Vec<Shard>),
 }
 
+impl Survey {
+    /// The digest of the file that `reference` is about; of a folder or a sharded set, of its
+    /// listing.
+    pub(super) fn digest(&self, reference: &DataReference) -> Digest {
+        match (self, &reference.source) {
+            (Self::Tree(found, _), _) => found.digest,
+            (Self::One, DataSource::Fetched { sha256, .. }) => *sha256,
+            (Self::One, _) => unreachable!("only a fetched reference is one piece"),
+            (Self::Shards(shards), _) => {
+                let mut listing = tree::Listing::default();
+                for shard in shards {
+                    listing.add(&shard.path, shard.digest, shard.size);
+                }
+                listing.finish().0
+            }
+        }
+    }
+}
+
 /// An archive that members are taken from; it goes when nobody needs it any more.
 struct Archive {
     path: PathBuf,

@@ -9,21 +9,25 @@ use super::fetch::Contents;
 use super::select::Selection;
 use super::{Error, FetchedData, Fetcher, Result, tree, unpack};
 use crate::fs;
-use crate::package::manifest::Unpack;
+use crate::package::manifest::{DataReference, Unpack};
 use crate::package::{Digest, Hasher};
 use crate::progress::{Progress, Unit};
+
+fn key_of(reference: &DataReference, digest: Digest) -> Digest {
+    let mut text = format!("mpkg data 1\ndigest {digest}\n");
+    let _ = writeln!(text, "unpack {}", reference.unpack.as_str());
+    for glob in &reference.select {
+        let _ = writeln!(text, "select {glob}");
+    }
+    Digest::of(text.as_bytes())
+}
 
 impl FetchedData {
     /// What the data is after unpacking and selecting: equal keys, equal files. Step caches use
     /// it.
     #[must_use]
     pub fn key(&self) -> Digest {
-        let mut text = format!("mpkg data 1\ndigest {}\n", self.digest);
-        let _ = writeln!(text, "unpack {}", self.reference.unpack.as_str());
-        for glob in &self.reference.select {
-            let _ = writeln!(text, "select {glob}");
-        }
-        Digest::of(text.as_bytes())
+        key_of(&self.reference, self.digest)
     }
 
     /// Whether the bytes can be used where they are.
@@ -38,6 +42,16 @@ impl FetchedData {
 }
 
 impl Fetcher<'_> {
+    /// The [`FetchedData::key`] that `reference` will have once it is fetched. Only data in the
+    /// tree is read.
+    ///
+    /// # Errors
+    /// When data in the tree or a list of shards cannot be read.
+    pub fn key(&self, reference: &DataReference) -> Result<Digest> {
+        let survey = self.survey(reference).map_err(Error::of(&reference.name))?;
+        Ok(key_of(reference, survey.digest(reference)))
+    }
+
     /// Gives the read-only file or folder for `{data.NAME}`: unpacked and selected, made once
     /// and kept in the cache. What was changed there since is made anew.
     ///

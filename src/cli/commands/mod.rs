@@ -27,6 +27,7 @@ mod said;
 mod search;
 mod sign;
 mod test;
+mod trace;
 mod tuf;
 mod upgrade;
 mod verify;
@@ -98,6 +99,8 @@ pub(super) enum Command {
     /// Reads a repository of The Update Framework, as its conformance suite asks for
     #[command(hide = true)]
     Tuf(tuf::Arguments),
+    /// Finds passages of a text that stand verbatim in a model's training data
+    Trace(trace::Arguments),
     /// Prints completions for a shell
     Completions(completions::Arguments),
     /// Writes the manual pages
@@ -135,6 +138,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Outcome, Failur
         Command::Profiles(arguments) => profiles::run(arguments, context),
         Command::Gc(arguments) => gc::run(&arguments, context),
         Command::Tuf(arguments) => tuf::run(arguments, context),
+        Command::Trace(arguments) => trace::run(arguments, context),
         Command::Completions(arguments) => completions::run(arguments, context),
         Command::Man(arguments) => man::run(arguments, context),
     }

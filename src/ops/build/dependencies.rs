@@ -2,25 +2,21 @@
 //! cache: never into anybody's profile.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use super::{BuildError, BuildOptions, LockUse, Setting};
-use crate::archive::{self, Package};
-use crate::build::outputs::{self, hash_file};
+use crate::archive::Package;
 use crate::build::record::DependencyRecord;
 use crate::build::surroundings::Material;
 use crate::build::tree::{RESULTS_NAME, SourceTree};
-use crate::fs::{
-    Error as FileError, create_folder, read_to_string, remove_folder, sync_folder, write_atomically,
-};
+use crate::fs::read_to_string;
 use crate::ops::catalogue::Catalogue;
 use crate::ops::install;
 use crate::ops::local::LocalPackage;
+use crate::ops::shelf::Shelf;
 use crate::package::manifest::{MANIFEST_NAME, Manifest};
 use crate::package::{
-    Dependency, Digest, INDEX_PATH, LOCK_NAME, LONGEST_LOCK, LockFile, LockedPackage, PackageIndex,
-    PackageName,
+    Dependency, Digest, LOCK_NAME, LONGEST_LOCK, LockFile, LockedPackage, PackageName,
 };
 use crate::resolve::{Candidate, Request, Wish};
 
@@ -136,6 +132,7 @@ fn from_cache<'a>(
         return Some(found(LockFile::default(), old.is_some(), Vec::new()));
     }
     let lock = old?;
+    let shelf = Shelf::of(setting.home);
     // Every pin must be reached from a wish, over pins alone.
     let mut reached: BTreeSet<&PackageName> = BTreeSet::new();
     let mut open: Vec<Dependency> = wanted.to_vec();
@@ -143,7 +140,7 @@ fn from_cache<'a>(
         let locked = lock.get(&wish.name).filter(|locked| locked.answers(&wish))?;
         if reached.insert(&locked.name) {
             let is_local = local.iter().any(|file| file.package.index().name == locked.name);
-            let index = unpacked_index(setting, locked.digest).filter(|_| !is_local)?;
+            let index = shelf.index(locked.digest).filter(|_| !is_local)?;
             open.extend(index.dependencies);
         }
     }
@@ -186,6 +183,7 @@ fn search<'a>(
     let trust = install::trust(setting.home)?;
     let mut catalogue = Catalogue::open(setting.registries, local, trust, setting.client)?;
     let chosen = catalogue.solve(&request, &[])?;
+    let shelf = Shelf::of(setting.home);
     let mut packages = Vec::new();
     let mut pinned = Vec::new();
     for choice in chosen {
@@ -199,7 +197,7 @@ fn search<'a>(
         }
         let place = match paths.get(&digest) {
             Some(path) => Place::Local(path.clone()),
-            None if unpacked_index(setting, digest).is_some() => Place::Cache,
+            None if shelf.index(digest).is_some() => Place::Cache,
             None => {
                 let vouched = catalogue.vouch(digest)?;
                 Place::Registry { location: vouched.origin, size: vouched.fetch_size }
@@ -284,18 +282,6 @@ fn local_packages(with: &[PathBuf]) -> Result<Vec<LocalPackage>, BuildError> {
     Ok(local)
 }
 
-fn unpacked_folder(setting: &Setting<'_>, digest: Digest) -> PathBuf {
-    setting.home.cache().join("packages").join(digest.to_string())
-}
-
-/// The index of a package that lies unpacked in the cache.
-fn unpacked_index(setting: &Setting<'_>, digest: Digest) -> Option<PackageIndex> {
-    let path = unpacked_folder(setting, digest).join(INDEX_PATH);
-    let text = read_to_string(&path, archive::LARGEST_INDEX).ok()?;
-    let sound = Digest::of(text.as_bytes()) == digest;
-    sound.then(|| archive::parse_index(text.as_bytes()).ok()).flatten()
-}
-
 impl Dependencies<'_> {
     /// Puts a pinned package unpacked into the cache, every file of it checked, and says where.
     ///
@@ -307,13 +293,11 @@ impl Dependencies<'_> {
         setting: &Setting<'_>,
     ) -> Result<(Material, DependencyRecord), BuildError> {
         let LockedPackage { name, version, variant, digest } = &pinned.locked;
-        let folder = unpacked_folder(setting, *digest);
-        let index = match unpacked_index(setting, *digest).filter(|it| is_whole(&folder, it)) {
-            Some(index) => {
-                crate::fs::touch(&folder);
-                index
-            }
-            None => unpack_anew(&self.package(pinned, setting)?, &folder, setting)?,
+        let shelf = Shelf::of(setting.home);
+        let folder = shelf.folder(*digest);
+        let index = match shelf.whole(*digest) {
+            Some(index) => index,
+            None => shelf.put(&self.package(pinned, setting)?, setting.progress)?,
         };
         let record = DependencyRecord {
             name: name.clone(),
@@ -349,35 +333,4 @@ impl Dependencies<'_> {
         catalogue.vouch(*digest)?;
         Ok(catalogue.fetch(*digest, setting.progress)?)
     }
-}
-
-fn is_whole(folder: &Path, index: &PackageIndex) -> bool {
-    use rayon::prelude::*;
-    index.files.par_iter().all(|file| {
-        hash_file(&file.path.below(folder)).is_ok_and(|found| found == (file.sha256, file.size))
-    })
-}
-
-fn unpack_anew(
-    package: &Package,
-    folder: &Path,
-    setting: &Setting<'_>,
-) -> Result<PackageIndex, BuildError> {
-    let shelf = folder.parent().unwrap_or(folder).to_owned();
-    create_folder(&shelf)?;
-    let staging = tempfile::Builder::new()
-        .prefix(".staging-")
-        .tempdir_in(&shelf)
-        .map_err(FileError::at("create a folder in", &shelf))?;
-    let inside = staging.path().join("package");
-    create_folder(&inside)?;
-    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    package.extract(&inside, threads, setting.progress)?;
-    write_atomically(&inside.join(INDEX_PATH), &archive::index_bytes(package.index())?)?;
-    outputs::make_read_only(&inside)?;
-    outputs::make_movable(&inside)?;
-    remove_folder(folder)?;
-    std::fs::rename(&inside, folder).map_err(FileError::at("rename a folder to", folder))?;
-    sync_folder(&shelf)?;
-    Ok(package.index().clone())
 }

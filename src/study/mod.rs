@@ -1,0 +1,6 @@
+//! What can be learnt of a model because its source is there (spec/study.md).
+
+mod error;
+pub mod trace;
+
+pub use error::{Error, Result};
