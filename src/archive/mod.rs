@@ -15,7 +15,7 @@ mod source;
 mod stream;
 mod supply;
 mod table;
-mod tar;
+pub(crate) mod tar;
 mod unpacked;
 mod write;
 

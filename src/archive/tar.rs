@@ -4,14 +4,14 @@
 use crate::package::FileMode;
 
 /// The length of a header and the unit of padding.
-pub(super) const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 /// The two zero blocks that end the stream.
 pub(super) const TRAILER: u64 = 1024;
 /// From this size on a size is written in base 256.
 const LARGE: u64 = 1 << 33;
 
 /// The one header that a member may have; none where the path cannot be split to fit.
-pub(super) fn header(path: &str, size: u64, mode: FileMode) -> Option<[u8; BLOCK]> {
+pub(crate) fn header(path: &str, size: u64, mode: FileMode) -> Option<[u8; BLOCK]> {
     let mut block = [0_u8; BLOCK];
     let (prefix, name) = split(path)?;
     block[..name.len()].copy_from_slice(name.as_bytes());
@@ -36,7 +36,7 @@ pub(super) fn header(path: &str, size: u64, mode: FileMode) -> Option<[u8; BLOCK
 }
 
 /// Zero bytes that follow contents of `size` bytes.
-pub(super) const fn padding(size: u64) -> u64 {
+pub(crate) const fn padding(size: u64) -> u64 {
     (BLOCK as u64 - size % BLOCK as u64) % BLOCK as u64
 }
 

@@ -81,6 +81,11 @@ impl Context {
         Ok(Sources::read(self.home.root())?.select(&self.named, self.clock()))
     }
 
+    /// The one registry that `text` names.
+    pub(super) fn registry(&self, text: &str) -> Result<Selection, Failure> {
+        Ok(Sources::read(self.home.root())?.select(&[text.to_owned()], self.clock()))
+    }
+
     /// The time that an operator's signatures count from: `$SOURCE_DATE_EPOCH` where it is set, so
     /// that a registry can be made the same again.
     #[expect(clippy::disallowed_methods, reason = "cli is where the environment is read")]

@@ -188,6 +188,7 @@ pub(super) struct Offer {
     pub(super) name: PackageName,
     pub(super) entry: ReleaseEntry,
     publishers: Publishers,
+    changes: Vec<crypto::Envelope>,
     registry: usize,
 }
 
@@ -322,14 +323,15 @@ impl<'a> Catalogue<'a> {
     }
 
     fn listing(&mut self, index: NameIndex, registry: usize) -> Listing {
-        let NameIndex { name, publishers, releases, providers, .. } = index;
+        let NameIndex { name, publishers, publisher_changes, releases, providers, .. } = index;
         let mut candidates = Vec::new();
         for entry in releases {
             let Some(publishers) = publishers.clone() else { break };
             if entry.package_type == PackageType::Binary {
                 candidates.push(candidate(&name, &entry));
             }
-            let offer = Offer { name: name.clone(), entry, publishers, registry };
+            let (name, changes) = (name.clone(), publisher_changes.clone());
+            let offer = Offer { name, entry, publishers, changes, registry };
             self.offers.insert(offer.entry.package, offer);
         }
         Listing { candidates, providers }
@@ -372,6 +374,20 @@ impl<'a> Catalogue<'a> {
         Ok(sources)
     }
 
+    /// The publishers that a registry names, where they are those that this machine remembers or
+    /// follow them.
+    fn publishers_now(&self, name: &PackageName) -> Result<Option<Publishers>> {
+        let Some((index, place)) = self.find(name)? else { return Ok(None) };
+        let Some(publishers) = index.publishers else { return Ok(None) };
+        let (changes, registry) = (&index.publisher_changes, &self.registries[place]);
+        match Remembered::demand(&self.trust, name, &publishers, changes, registry) {
+            Ok(()) => Ok(Some(publishers)),
+            // What this machine remembers counts.
+            Err(registry::Error::PublisherChanged { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn file(&self, package: Digest) -> Option<&LocalPackage> {
         self.files.iter().find(|file| file.package.package_digest() == package)
     }
@@ -382,8 +398,7 @@ impl<'a> Catalogue<'a> {
     /// [`registry::Error::Signature`], [`registry::Error::PublisherChanged`] and their kin.
     pub fn vouch(&self, package: Digest) -> Result<Vouched> {
         if let Some(file) = self.file(package) {
-            let index = self.find(&file.package.index().name)?.map(|(index, _)| index);
-            let publishers = index.and_then(|index| index.publishers);
+            let publishers = self.publishers_now(&file.package.index().name)?;
             return Ok(file.vouch(&self.trust, publishers, &self.known_keys)?);
         }
         let offer = self.offer(package);
@@ -394,7 +409,8 @@ impl<'a> Catalogue<'a> {
             let location = registry.location().to_owned();
             return Err(registry::Error::UnsignedRelease { release, location }.into());
         };
-        Remembered::demand(&self.trust, &offer.name, &offer.publishers, registry.location())?;
+        let (publishers, changes) = (&offer.publishers, &offer.changes);
+        Remembered::demand(&self.trust, &offer.name, publishers, changes, registry)?;
         let envelope = registry.attachment(package, attachment)?;
         let verified = verify_package(
             &envelope,

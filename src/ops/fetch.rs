@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use super::build::{BuildError, BuildOptions, BuildSource, Prepared, Setting, TestRun, ready};
+use super::registry::data::by_digest;
 use crate::build::data::{Checked, Depth, FetchedData, Fetcher, Planned, Result};
 use crate::build::tree::SourceTree;
 use crate::net::Client;
 use crate::package::manifest::EnvironmentSection;
 use crate::progress::Progress;
+use crate::registry::Selection;
 use crate::store::CacheUse;
 
 /// A data reference that a build can use.
@@ -19,15 +21,20 @@ pub struct Brought {
     pub path: PathBuf,
 }
 
-/// Fetches and unpacks all data of `tree`.
+/// Fetches and unpacks all data of `tree`, from registries that mirror it where they do.
 ///
 /// # Errors
 /// The first reference that cannot be had, with what each of its addresses said.
-pub fn fetch(tree: &SourceTree, client: &Client, progress: &dyn Progress) -> Result<Vec<Brought>> {
+pub fn fetch(
+    tree: &SourceTree,
+    registries: &Selection,
+    client: &Client,
+    progress: &dyn Progress,
+) -> Result<Vec<Brought>> {
     let _use = CacheUse::begin(client.cache().root(), || {
         progress.note("Waiting for another mpkg that clears the cache");
     })?;
-    let fetcher = Fetcher::new(tree.root(), client);
+    let fetcher = Fetcher::new(tree.root(), client).asking_first(by_digest(registries));
     fetcher
         .fetch(&tree.manifest().data, progress)?
         .into_iter()

@@ -369,16 +369,13 @@ impl Plan<'_> {
         Ok(late)
     }
 
-    /// Holds on to the publishers of a name that is installed for the first time.
+    /// Holds on to the publishers of a name that is installed for the first time, or follows them.
     fn remember(&self, planned: &Planned) -> Result<()> {
         let Some(vouched) = &planned.vouched else { return Ok(()) };
         let trust = self.home.trust();
         let name = &planned.package.name;
-        if Remembered::recall(&trust, name)?.is_none() {
-            Remembered::new(name, &vouched.publishers, &vouched.origin, self.options.now)
-                .keep(&trust)?;
-        }
-        Ok(())
+        let (publishers, origin) = (&vouched.publishers, &vouched.origin);
+        Ok(Remembered::hold_on(&trust, name, publishers, origin, self.options.now)?)
     }
 }
 

@@ -70,8 +70,9 @@ impl LocalPackage {
         }
     }
 
-    /// Checks the signatures beside the file: by the keys that this machine remembers for the
-    /// name, else by those that a registry names, else by any key of this machine.
+    /// Checks the signatures beside the file: by the keys that a registry names for the name, which
+    /// must be in accord with what this machine remembers, else by those that it remembers, else
+    /// by any key of this machine.
     ///
     /// # Errors
     /// [`registry::Error::Unsigned`], [`registry::Error::UnknownSigner`] and their kin.
@@ -104,7 +105,7 @@ impl LocalPackage {
             .map_err(|source| registry::Error::Package { path: path.to_owned(), source })?;
         let subject = Subject { package: self.package.package_digest(), file: Some(file) };
         let remembered = Remembered::recall(trust, &index.name)?.map(|known| known.publishers);
-        let publishers = match remembered.or(in_registry) {
+        let publishers = match in_registry.or(remembered) {
             None => self.signers_among(known_keys, &envelope, subject)?,
             Some(publishers) => publishers,
         };

@@ -23,5 +23,5 @@ pub use incoming::Incoming;
 pub use policy::{Class, Facts, Forbidden, POLICY_NAME, Policies, PolicyError};
 pub use reader::Registry;
 pub use sources::{HIGHEST_PRIORITY, SOURCES_NAME, Selection, Source, Sources, SourcesError};
-pub use succession::{Authority, CHANGE_TYPE, PublisherChange, TargetsRole, leads_to_now};
+pub use succession::{Authority, CHANGE_TYPE, PublisherChange, TargetsRole, leads_to};
 pub use trust::Remembered;

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::entry::{Attachment, NameIndex, ReleaseEntry, SearchEntry, SearchList};
 use super::layout::SearchShard;
 use super::tuf::{Clock, View};
-use super::{Anchor, Error, INDEX_FORMAT, Result, Source, layout};
+use super::{Anchor, Error, INDEX_FORMAT, Result, Source, TargetsRole, layout};
 use crate::crypto::canonical::{self, Limits};
 use crate::fs;
 use crate::net::{Address, Client, FetchRequest, Network};
@@ -145,6 +145,12 @@ impl<'a> Registry<'a> {
     /// Where a file of the registry stands, and who fetches it.
     pub(super) fn place_of(&self, file: &str) -> (&'a Client, Address) {
         (self.client, self.address.join(file))
+    }
+
+    /// The registry's offline targets role, which may vouch for changes of publishers.
+    #[must_use]
+    pub fn targets_role(&self) -> TargetsRole {
+        super::operator::targets_role(self.view.root())
     }
 
     /// Whether the registry is a folder of this machine.

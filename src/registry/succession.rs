@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
-use super::{NameIndex, Publishers};
+use super::Publishers;
 use crate::crypto::canonical;
 use crate::crypto::statement::{Digests, Statement, StatementSubject};
 use crate::crypto::{self, Envelope, PublicKey, SigningKey};
@@ -115,21 +115,27 @@ impl PublisherChange {
     }
 }
 
-/// Whether the changes that `index` states lead from `known` to the publishers that it names.
+/// Whether `changes` lead from the publishers `known` of `name` to those of `now`.
 ///
 /// They are followed in their order; one that nobody in authority signed leads nowhere, and one
 /// whose old publishers are not those reached so far is passed over.
 #[must_use]
-pub fn leads_to_now(index: &NameIndex, known: &Publishers, role: &TargetsRole) -> bool {
+pub fn leads_to(
+    name: &PackageName,
+    changes: &[Envelope],
+    known: &Publishers,
+    now: &Publishers,
+    role: &TargetsRole,
+) -> bool {
     let mut reached = known.clone();
-    for envelope in &index.publisher_changes {
+    for envelope in changes {
         if let Ok((change, _)) = PublisherChange::verify(envelope, &reached, role)
-            && change.name == index.name
+            && change.name == *name
         {
             reached = change.to;
         }
     }
-    index.publishers.as_ref() == Some(&reached)
+    reached == *now
 }
 
 fn json(value: &impl Serialize) -> serde_json::Value {
@@ -166,49 +172,40 @@ mod tests {
         change.sign(&keys.iter().collect::<Vec<_>>()).unwrap()
     }
 
-    fn index(now: &Publishers, changes: Vec<Envelope>) -> NameIndex {
-        NameIndex {
-            publishers: Some(now.clone()),
-            publisher_changes: changes,
-            ..NameIndex::new("lm".parse().unwrap())
-        }
+    fn leads(known: &Publishers, changes: &[Envelope], now: &Publishers) -> bool {
+        leads_to(&"lm".parse().unwrap(), changes, known, now, &role())
     }
 
     #[test]
     fn a_chain_is_followed_from_any_of_its_links() {
         let (a, b, c) = (publishers(&[1], 1), publishers(&[2, 3], 2), publishers(&[4], 1));
-        let index = index(&c, vec![change(&a, &b, &[1]), change(&b, &c, &[2, 3])]);
+        let changes = [change(&a, &b, &[1]), change(&b, &c, &[2, 3])];
         for known in [&a, &b, &c] {
-            assert!(leads_to_now(&index, known, &role()));
+            assert!(leads(known, &changes, &c));
         }
-        assert!(!leads_to_now(&index, &publishers(&[9], 1), &role()));
-        let back = NameIndex { publishers: Some(a.clone()), ..index };
-        assert!(!leads_to_now(&back, &b, &role()), "no way back was signed");
+        assert!(!leads(&publishers(&[9], 1), &changes, &c));
+        assert!(!leads(&b, &changes, &a), "no way back was signed");
     }
 
     #[test]
     fn case_38_a_change_needs_the_old_keys_or_the_offline_role() {
         let (old, new) = (publishers(&[1, 2], 2), publishers(&[7], 1));
-        let holds = |signers: &[u8]| {
-            leads_to_now(&index(&new, vec![change(&old, &new, signers)]), &old, &role())
-        };
+        let holds = |signers: &[u8]| leads(&old, &[change(&old, &new, signers)], &new);
         assert!(holds(&[1, 2]) && holds(&[100]) && holds(&[1, 7, 100]));
         assert!(!holds(&[1]) && !holds(&[7]) && !holds(&[1, 1]) && !holds(&[1, 7]));
         let none = TargetsRole { keys: Vec::new(), threshold: NonZeroUsize::MIN };
-        let by_role = index(&new, vec![change(&old, &new, &[100])]);
-        assert!(!leads_to_now(&by_role, &old, &none));
+        let by_role = [change(&old, &new, &[100])];
+        assert!(!leads_to(&"lm".parse().unwrap(), &by_role, &old, &new, &none));
         // Whoever names himself as the old publisher leads from nobody else.
         let thief = publishers(&[7], 1);
-        let forged = index(&new, vec![change(&thief, &new, &[7])]);
-        assert!(!leads_to_now(&forged, &old, &role()));
+        assert!(!leads(&old, &[change(&thief, &new, &[7])], &new));
     }
 
     #[test]
     fn a_change_is_about_one_name() {
         let (old, new) = (publishers(&[1], 1), publishers(&[2], 1));
-        let mut other = index(&new, vec![change(&old, &new, &[1])]);
-        other.name = "other".parse().unwrap();
-        assert!(!leads_to_now(&other, &old, &role()));
+        let changes = [change(&old, &new, &[1])];
+        assert!(!leads_to(&"other".parse().unwrap(), &changes, &old, &new, &role()));
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Publishers, Result};
+use super::{Error, Publishers, Registry, Result, leads_to};
+use crate::crypto::Envelope;
 use crate::crypto::canonical::{self, Limits};
 use crate::fs;
 use crate::package::PackageName;
@@ -19,7 +20,7 @@ pub struct Remembered {
     format: u32,
     /// The name.
     pub name: PackageName,
-    /// The keys that published it when it was first installed.
+    /// The keys that publish it, as far as this machine has followed them.
     pub publishers: Publishers,
     /// Where they were seen.
     pub origin: String,
@@ -81,7 +82,8 @@ impl Remembered {
         Ok(fs::write_atomically(&path, &text)?)
     }
 
-    /// Demands that a registry still names the same publishers.
+    /// Demands that a registry still names the same publishers, or that those of before, or the
+    /// offline targets role of the registry, said that others follow them.
     ///
     /// # Errors
     /// [`Error::PublisherChanged`] with the keys of both.
@@ -89,17 +91,39 @@ impl Remembered {
         trust: &Path,
         name: &PackageName,
         now: &Publishers,
-        location: &str,
+        changes: &[Envelope],
+        registry: &Registry<'_>,
+    ) -> Result<()> {
+        let Some(known) = Self::recall(trust, name)? else { return Ok(()) };
+        let follows = || leads_to(name, changes, &known.publishers, now, &registry.targets_role());
+        if known.publishers == *now || follows() {
+            return Ok(());
+        }
+        Err(Error::PublisherChanged {
+            name: name.clone(),
+            location: registry.location().to_owned(),
+            known: known.publishers.ids().into(),
+            found: now.ids().into(),
+            path: Self::place(trust, name),
+        })
+    }
+
+    /// Holds on to the publishers of a name: for the first time, or to those that follow the ones
+    /// of before.
+    ///
+    /// # Errors
+    /// [`Error::Remembered`]; file errors.
+    pub fn hold_on(
+        trust: &Path,
+        name: &PackageName,
+        publishers: &Publishers,
+        origin: &str,
+        now: jiff::Timestamp,
     ) -> Result<()> {
         match Self::recall(trust, name)? {
-            Some(known) if known.publishers != *now => Err(Error::PublisherChanged {
-                name: name.clone(),
-                location: location.to_owned(),
-                known: known.publishers.ids().into(),
-                found: now.ids().into(),
-                path: Self::place(trust, name),
-            }),
-            _ => Ok(()),
+            Some(known) if known.publishers == *publishers => Ok(()),
+            Some(known) => Self { publishers: publishers.clone(), ..known }.keep(trust),
+            None => Self::new(name, publishers, origin, now).keep(trust),
         }
     }
 }

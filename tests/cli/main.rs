@@ -25,6 +25,8 @@ mod loaders;
 mod manifest;
 mod operator;
 mod operator_attestations;
+mod operator_mirror;
+mod operator_nginx;
 mod operator_serve;
 mod packing;
 mod policy;

@@ -47,7 +47,7 @@ fn publishing_into_a_folder() {
     let done = publish(&world, &["--create"], &both).succeeds();
     assert!(done.stderr.contains("Published lm 1.0.0 (f32)"), "{}", done.stderr);
 
-    let index = std::fs::read(world.path("registry/index/lm.json")).unwrap();
+    let index = world.said("index/lm.json");
     let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
     assert_eq!(index["releases"].as_array().unwrap().len(), 2);
     let binary = &index["releases"][1];

@@ -28,9 +28,14 @@ pub struct Fetcher<'a> {
     tree: PathBuf,
     pub(super) client: &'a Client,
     archives: Mutex<HashMap<String, Slot>>,
+    /// Where a file may be by its digest; asked before any address of its own.
+    by_digest: Option<Arc<ByDigest>>,
     /// What apt said about packages; each question costs it a second.
     places: Mutex<HashMap<String, Option<Place>>>,
 }
+
+/// Names the places where a file with a digest may be, such as the registries that mirror it.
+pub type ByDigest = dyn Fn(Digest) -> Vec<Address> + Send + Sync;
 
 /// The place of an archive: whoever comes first fetches it while the others wait.
 type Slot = Arc<Mutex<Option<Arc<Archive>>>>;
@@ -163,7 +168,32 @@ impl<'a> Fetcher<'a> {
         let tree = tree.into();
         // Without a current folder every path below a relative one fails by itself.
         let tree = std::path::absolute(&tree).unwrap_or(tree);
-        Self { tree, client, archives: Mutex::default(), places: Mutex::default() }
+        let (archives, places) = (Mutex::default(), Mutex::default());
+        Self { tree, client, archives, by_digest: None, places }
+    }
+
+    /// The same, asking these places for a digest before any address of a reference. What they
+    /// have is checked like everything else, so nobody has to be trusted for it.
+    #[must_use]
+    pub fn asking_first(self, by_digest: Arc<ByDigest>) -> Self {
+        Self { by_digest: Some(by_digest), ..self }
+    }
+
+    /// The digests and sizes of all files that `data` stands for, those in the tree left out.
+    ///
+    /// # Errors
+    /// When a list of shards cannot be read.
+    pub fn files(&self, data: &[DataReference]) -> Result<Vec<(Digest, u64)>> {
+        let mut files = Vec::new();
+        for reference in data.iter().filter(|one| !matches!(one.source, DataSource::InTree { .. }))
+        {
+            let survey = self.survey(reference).map_err(Error::of(&reference.name))?;
+            let pieces = pieces_of(reference, &survey);
+            files.extend(pieces.iter().map(|piece| (piece.digest, piece.size)));
+        }
+        files.sort_unstable();
+        files.dedup();
+        Ok(files)
     }
 
     pub(super) fn tree(&self) -> &Path {
@@ -313,6 +343,9 @@ impl<'a> Fetcher<'a> {
             watch.skip(piece.size);
             return Ok((path, Provenance::Cache));
         }
+        if let Some(got) = self.piece_by_digest(piece, give_up, watch)? {
+            return Ok(got);
+        }
         let mut failures = Vec::new();
         for url in piece.urls {
             match self.get_from(url, piece, give_up, watch) {
@@ -325,6 +358,33 @@ impl<'a> Fetcher<'a> {
             1 => Err(failures.remove(0)),
             _ => Err(Error::Nowhere { failures }),
         }
+    }
+
+    /// Fetches one file from a place that has it by its digest, if there is one.
+    fn piece_by_digest(
+        &self,
+        piece: &Piece<'_>,
+        give_up: &AtomicBool,
+        watch: &Together<'_>,
+    ) -> Result<Option<Got>> {
+        let places = self.by_digest.as_ref().map(|places| places(piece.digest));
+        for address in places.into_iter().flatten() {
+            let shown = address.to_string();
+            let request = FetchRequest {
+                label: &piece.label,
+                addresses: &[address],
+                digest: piece.digest,
+                size: piece.size,
+                give_up: Some(give_up),
+            };
+            match self.client.fetch(&request, watch) {
+                Ok(fetched) => return Ok(Some((fetched.path, Provenance::Address(shown)))),
+                Err(error) if error.is_local() => return Err(error.into()),
+                // The file's own addresses are left.
+                Err(error) => tracing::debug!("{shown}: {error}"),
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn get_from(

@@ -23,4 +23,4 @@ mod watch;
 
 pub use check::{Checked, Depth};
 pub use error::{Error, Result};
-pub use fetch::{FetchedData, Fetcher, Planned, Provenance, shown};
+pub use fetch::{ByDigest, FetchedData, Fetcher, Planned, Provenance, shown};

@@ -78,8 +78,8 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
         let depth = if full { Depth::Bytes } else { Depth::Size };
         return Ok(checked(&fetch::check(&tree, depth, &client, context.progress())?));
     }
-    let data = fetch::fetch(&tree, &client, context.progress())?;
     let registries = context.registries()?;
+    let data = fetch::fetch(&tree, &registries, &client, context.progress())?;
     let setting = Setting {
         home: &context.home,
         client: &client,

@@ -15,6 +15,7 @@ use crate::build::source::source_index;
 use crate::build::surroundings::{Material, Materials, Surroundings};
 use crate::fs::{Error as FileError, write_atomically};
 use crate::net::Network;
+use crate::ops::registry::data::by_digest;
 use crate::package::manifest::{DataReference, DataSource, Unpack};
 use crate::package::{Digest, LOCK_NAME, PackageIndex};
 
@@ -78,7 +79,7 @@ pub fn prepare(
     let root = opened.tree.root();
     let index = source_index(&opened.tree)?;
     let mut materials = Materials::default();
-    let fetcher = Fetcher::new(root, setting.client);
+    let fetcher = Fetcher::new(root, setting.client).asking_first(by_digest(setting.registries));
     let found = fetcher.fetch(&opened.tree.manifest().data, setting.progress)?;
     for data in &found {
         let path = fetcher.materialise(data, setting.progress)?;

@@ -1,7 +1,9 @@
 //! What the operator of a registry does, one file a use case.
 
+pub mod data;
 pub mod draft;
 pub mod init;
+pub mod mirror;
 pub mod publishers;
 pub mod refresh;
 pub mod rotate;

@@ -162,10 +162,6 @@ impl Repository<'_> {
         let mut touched = change.renewed;
         for (path, bytes) in &change.targets {
             touched.extend(self.put_target(writer, path, bytes)?);
-            if path.starts_with("index/") {
-                // The same without signatures, for readers that do not ask for metadata yet.
-                writer.write(path, bytes)?;
-            }
         }
         if touched.is_empty() && !is_new_role {
             return Ok(Prepared::Nothing);
@@ -207,7 +203,7 @@ impl Repository<'_> {
         advance(&mut bin.document, name, expires, writer);
         bin.bytes = sign(&bin.document, &online.bins);
         let version = bin.document.version();
-        writer.write(&layout::metadata(name, version), &bin.bytes)?;
+        writer.write_with_others(&layout::metadata(name, version), &bin.bytes)?;
         self.snapshot.document.set(name, MetaFile::of(version, &bin.bytes));
         Ok(())
     }

@@ -98,6 +98,44 @@ pub enum Error {
         /// What there is.
         known: Vec<String>,
     },
+    /// A copy would be put over another registry.
+    #[error("{} is another registry than the one that is copied", path.display())]
+    OtherRegistry {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A copy would be put over a newer one.
+    #[error(
+        "{} is newer than what would be copied into it: its timestamp has version {found}, the other {offered}",
+        path.display()
+    )]
+    Older {
+        /// The folder.
+        path: PathBuf,
+        /// The version there.
+        found: u64,
+        /// The version that is offered.
+        offered: u64,
+    },
+    /// A file is no bundle.
+    #[error("{} is no bundle that can be unpacked: {why}", path.display())]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A source package cannot be looked into for the data that it needs.
+    #[error("the data of {package} cannot be had")]
+    Data {
+        /// The package.
+        package: String,
+        /// The kind of what went wrong.
+        kind: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A draft cannot be used.
     #[error("{} is refused: {why}", path.display())]
     Draft {
@@ -145,6 +183,10 @@ impl Explain for Error {
             Self::Lifetime(_) | Self::TooLate => "bad-lifetime",
             Self::Settings { .. } => "bad-settings",
             Self::NoSuch { .. } => "no-such-release",
+            Self::OtherRegistry { .. } => "other-registry",
+            Self::Older { .. } => "older-copy",
+            Self::Bundle { .. } => "bad-bundle",
+            Self::Data { kind, .. } => kind,
             Self::Draft { .. } => "bad-draft",
             Self::Unfinished { .. } => "unfinished-draft",
         }
@@ -176,6 +218,10 @@ impl Explain for Error {
             Self::Unfinished { .. } => Some(
                 "sign it where such a key is with: mpkg registry sign FILE --key NAME".to_owned(),
             ),
+            Self::Bundle { .. } => Some("copy the file again from where it was made".to_owned()),
+            Self::OtherRegistry { .. } => {
+                Some("name an empty folder, or one that is to be made".to_owned())
+            }
             _ => None,
         }
     }

@@ -171,7 +171,7 @@ impl Beginning {
         let bin = Targets::new(self.lifetimes.bins.after(self.now)?);
         let bytes = sign(&bin, &self.bins);
         for name in succinct.names() {
-            writer.write(&layout::metadata(&name, bin.version()), &bytes)?;
+            writer.write_with_others(&layout::metadata(&name, bin.version()), &bytes)?;
             snapshot.set(&name, MetaFile::of(bin.version(), &bytes));
         }
         let bytes = sign(&snapshot, &self.snapshot);

@@ -6,11 +6,13 @@
 
 mod apply;
 mod attest;
+mod bundle;
 mod clean;
 mod commit;
 mod draft;
 mod error;
 mod init;
+mod mirror;
 mod publish;
 mod publishers;
 mod refresh;
@@ -23,11 +25,13 @@ mod yank;
 
 pub use apply::{Applied, apply};
 pub use attest::{Attested, attest};
+pub use bundle::unbundle;
 pub use clean::{Age, Cleaned, clean};
 pub use commit::{KeySource, Signing};
 pub use draft::{Draft, Missing, targets_role};
 pub use error::{Error, Result};
 pub use init::{Created, NewRegistry, RoleKeys, create};
+pub use mirror::{Extent, Mirrored, Part, Supply, add_blobs, bundle, mirror};
 pub use publish::{PublishOptions, Published, State, Writing, publish, publish_into_nothing};
 pub use publishers::{NewPublishers, PublishersNow};
 pub use refresh::{Refreshed, refresh};

@@ -1,10 +1,10 @@
 //! Writing into a registry that is a folder: under its lock, through its staging folder, synced
 //! before a rename counts.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -13,7 +13,7 @@ use super::{Error, Result};
 use crate::crypto::canonical;
 use crate::fs;
 use crate::package::{Digest, Hasher};
-use crate::progress::{Progress, Unit};
+use crate::progress::{Progress, Task, Unit};
 use crate::registry::{self, layout};
 
 /// The folder for what is not whole yet.
@@ -24,6 +24,8 @@ pub(super) struct Writer<'a> {
     folder: &'a Path,
     /// Folders whose names are not known to have reached the disk.
     unsettled: RefCell<BTreeSet<PathBuf>>,
+    /// Whether contents were written that are not known to have reached it either.
+    is_behind: Cell<bool>,
     _lock: fs::Lock,
 }
 
@@ -35,7 +37,7 @@ impl<'a> Writer<'a> {
         })?;
         fs::remove_folder(&folder.join(STAGING))?;
         fs::create_folder(&folder.join(STAGING))?;
-        Ok(Self { folder, unsettled: RefCell::default(), _lock: lock })
+        Ok(Self { folder, unsettled: RefCell::default(), is_behind: Cell::new(false), _lock: lock })
     }
 
     /// The registry's folder.
@@ -61,25 +63,44 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         let mut source = File::open(from).map_err(fs::Error::at("open", from))?;
-        let size = source.metadata().map(|found| found.len()).ok();
-        let task = progress.start("Copying", size, Unit::Bytes);
+        let size = source.metadata().map_err(fs::Error::at("look at", from))?.len();
+        let task = progress.start("Copying", Some(size), Unit::Bytes);
+        let mut counted = Counted { source: &mut source, task: &*task };
+        self.add_stream(place, &mut counted, size, digest)
+    }
+
+    /// Writes `size` bytes that must have this digest. Where a file stands already they are only
+    /// read.
+    pub(super) fn add_stream(
+        &self,
+        place: &str,
+        source: &mut dyn Read,
+        size: u64,
+        digest: Digest,
+    ) -> Result<()> {
+        if self.has(place) {
+            std::io::copy(&mut source.take(size), &mut std::io::sink())
+                .map_err(fs::Error::at("read what is to be", &self.folder.join(place)))?;
+            return Ok(());
+        }
         self.put(place, |file, path| {
             let mut hasher = Hasher::new();
             let mut buffer = vec![0; 1 << 20];
+            let mut source = source.take(size);
             loop {
-                let length = source.read(&mut buffer).map_err(fs::Error::at("read", from))?;
+                let length =
+                    source.read(&mut buffer).map_err(fs::Error::at("read what is to be", path))?;
                 if length == 0 {
                     break;
                 }
                 hasher.update(&buffer[..length]);
                 file.write_all(&buffer[..length]).map_err(fs::Error::at("write", path))?;
-                task.advance(length as u64);
             }
             match hasher.finish() {
                 found if found == digest => Ok(()),
                 found => Err(registry::Error::WrongDigest {
                     location: self.folder.display().to_string(),
-                    file: from.display().to_string(),
+                    file: place.to_owned(),
                     expected: digest,
                     found,
                 }
@@ -91,6 +112,15 @@ impl<'a> Writer<'a> {
     /// Writes a small file.
     pub(super) fn write(&self, place: &str, bytes: &[u8]) -> Result<()> {
         self.put(place, |file, path| {
+            Ok(file.write_all(bytes).map_err(fs::Error::at("write", path))?)
+        })
+    }
+
+    /// Writes one of many small files, which reach the disk together in [`Writer::settle`]. Only
+    /// for names that are never used again where a run was cut off.
+    pub(super) fn write_with_others(&self, place: &str, bytes: &[u8]) -> Result<()> {
+        self.is_behind.set(true);
+        self.put_synced(place, Synced::WithOthers, |file, path| {
             Ok(file.write_all(bytes).map_err(fs::Error::at("write", path))?)
         })
     }
@@ -113,6 +143,11 @@ impl<'a> Writer<'a> {
 
     /// Makes every name that was written so far survive a power cut.
     pub(super) fn settle(&self) -> Result<()> {
+        if self.is_behind.take() {
+            let folder = File::open(self.folder).map_err(fs::Error::at("open", self.folder))?;
+            rustix::fs::syncfs(&folder)
+                .map_err(|errno| fs::Error::at("sync", self.folder)(errno.into()))?;
+        }
         // What lies deepest goes first, so that a folder is there before what is in it counts.
         for folder in self.unsettled.take().iter().rev() {
             fs::sync_folder(folder)?;
@@ -121,17 +156,51 @@ impl<'a> Writer<'a> {
     }
 
     fn put(&self, place: &str, write: impl FnOnce(&mut File, &Path) -> Result<()>) -> Result<()> {
+        self.put_synced(place, Synced::Alone, write)
+    }
+
+    fn put_synced(
+        &self,
+        place: &str,
+        synced: Synced,
+        write: impl FnOnce(&mut File, &Path) -> Result<()>,
+    ) -> Result<()> {
         let staged = self.folder.join(STAGING).join("file");
         let goal = self.folder.join(place);
         let mut file = File::create(&staged).map_err(fs::Error::at("create", &staged))?;
         write(&mut file, &staged)?;
-        file.sync_all().map_err(fs::Error::at("sync", &staged))?;
+        if synced == Synced::Alone {
+            file.sync_all().map_err(fs::Error::at("sync", &staged))?;
+        }
         let parent = goal.parent().unwrap_or(self.folder);
         fs::create_folder(parent)?;
         std::fs::rename(&staged, &goal).map_err(fs::Error::at("rename a file to", &goal))?;
         let above = parent.ancestors().take_while(|path| path.starts_with(self.folder));
         self.unsettled.borrow_mut().extend(above.map(Path::to_owned));
         Ok(())
+    }
+}
+
+/// When a file's contents reach the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Synced {
+    /// Before its name counts.
+    Alone,
+    /// With others, before something vouches for them.
+    WithOthers,
+}
+
+/// A source whose progress is shown.
+struct Counted<'a> {
+    source: &'a mut File,
+    task: &'a dyn Task,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.source.read(buffer)?;
+        self.task.advance(length as u64);
+        Ok(length)
     }
 }
 

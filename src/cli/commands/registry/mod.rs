@@ -5,6 +5,8 @@ mod apply;
 mod clean;
 mod init;
 mod list;
+mod mirror;
+mod mirror_data;
 mod publishers;
 mod refresh;
 mod remove;
@@ -48,6 +50,12 @@ enum Action {
     Apply(apply::Arguments),
     /// Removes metadata that newer metadata has taken the place of
     Clean(clean::Arguments),
+    /// Copies a registry, or what is needed of it, with its chain of trust
+    Mirror(mirror::Arguments),
+    /// Unpacks a copy that is one file
+    Unbundle(mirror::Unbundle),
+    /// Stores the data of source packages in a registry, by digest
+    MirrorData(mirror_data::Arguments),
     /// Serves a registry's files over HTTP, from this machine to itself alone unless told otherwise
     Serve(serve::Arguments),
 }
@@ -65,6 +73,9 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
         Action::Sign(arguments) => sign::run(&arguments, context),
         Action::Apply(arguments) => apply::run(&arguments, context),
         Action::Clean(arguments) => clean::run(arguments, context),
+        Action::Mirror(arguments) => mirror::run(arguments, context),
+        Action::Unbundle(arguments) => mirror::unpack(&arguments, context),
+        Action::MirrorData(arguments) => mirror_data::run(&arguments, context),
         Action::Serve(arguments) => serve::run(&arguments, context),
     }
 }
