@@ -362,6 +362,32 @@ fn case_38_a_yanked_version() {
 }
 
 #[test]
+fn case_38_a_yanked_version_in_a_lock_file() {
+    let world = World::new();
+    world.publish(&[Recipe::new("lm", "1.0.0"), Recipe::new("lm", "1.1.0")]);
+    world.run(["init", "tree", "--kind", "model"]).succeeds();
+    let manifest = std::fs::read_to_string(world.path("tree/mpkg.toml")).unwrap();
+    let needs = format!("{manifest}\n[build-dependencies]\nlm = \"^1\"\n");
+    world.write("tree/mpkg.toml", needs);
+    world.with_registry(["build", "tree"]).succeeds();
+    let lock = world.path("tree/mpkg.lock");
+    let pinned = std::fs::read_to_string(&lock).unwrap();
+    assert!(pinned.contains("version = \"1.1.0\""), "{pinned}");
+    let yank = ["registry", "yank", "lm@1.1.0", "--in", "registry", "--reason", "wrong licence"];
+    world.run(yank).succeeds();
+
+    // What a lock file pins is used, and it is said what it is; nothing new takes it.
+    std::fs::remove_dir_all(world.path("home/cache")).unwrap();
+    let built = world.with_registry(["build", "tree", "--locked"]).succeeds();
+    let warning = "lm 1.1.0 (f32) was yanked: wrong licence; it is used as mpkg.lock pins it";
+    assert!(built.stderr.contains(warning), "{}", built.stderr);
+    std::fs::remove_file(&lock).unwrap();
+    world.with_registry(["build", "tree"]).succeeds();
+    let pinned = std::fs::read_to_string(&lock).unwrap();
+    assert!(pinned.contains("version = \"1.0.0\""), "{pinned}");
+}
+
+#[test]
 fn a_package_file_by_somebody_unknown_is_refused() {
     let world = World::new();
     let (foreign, public) = world.foreign_key("them");

@@ -9,6 +9,7 @@ use crate::archive::Package;
 use crate::build::record::DependencyRecord;
 use crate::build::surroundings::Material;
 use crate::build::tree::{RESULTS_NAME, SourceTree};
+use crate::explain::printable;
 use crate::fs::read_to_string;
 use crate::ops::catalogue::Catalogue;
 use crate::ops::install;
@@ -187,7 +188,12 @@ fn search<'a>(
     let mut packages = Vec::new();
     let mut pinned = Vec::new();
     for choice in chosen {
-        let Candidate { release, digest, .. } = choice.candidate;
+        let Candidate { release, digest, yanked, .. } = choice.candidate;
+        if let Some(reason) = yanked {
+            let reason = printable(&reason);
+            let line = format!("{release} was yanked: {reason}; it is used as {LOCK_NAME} pins it");
+            setting.progress.warn(&line);
+        }
         let Some(variant) = release.variant else { continue };
         let locked =
             LockedPackage { name: release.name, version: release.version, variant, digest };
