@@ -242,6 +242,15 @@ def measure(program, folder, mib, runs, stop):
     ], folder, runs)
 
 
+def print_table(title, rows):
+    """Prints the rows, each beside ours: the first of its work."""
+    print(f"{title}\n")
+    print("| work | program | s | of ours | CPU s | peak MiB |\n|---|---|---|---|---|---|")
+    for work, name, seconds, processor, peak in rows:
+        ours = next(row[2] for row in rows if row[0] == work)
+        print(f"| {work} | {name} | {seconds:.4g} | {seconds / ours:.2f} | {processor:.4g} | {peak:.0f} |")
+
+
 def main():
     """Prints the table."""
     flags = argparse.ArgumentParser(description=__doc__)
@@ -260,11 +269,7 @@ def main():
             for server in filter(None, stop):
                 server.kill()
                 server.wait()
-    print(f"{flags.mib} MiB of bf16 weights, {os.cpu_count()} CPUs, median of {flags.runs}\n")
-    print("| work | program | s | of ours | CPU s | peak MiB |\n|---|---|---|---|---|---|")
-    for work, name, seconds, processor, peak in rows:
-        ours = next(row[2] for row in rows if row[0] == work)
-        print(f"| {work} | {name} | {seconds:.2f} | {seconds / ours:.2f} | {processor:.2f} | {peak:.0f} |")
+    print_table(f"{flags.mib} MiB of bf16 weights, {os.cpu_count()} CPUs, median of {flags.runs}", rows)
 
 
 if __name__ == "__main__":
