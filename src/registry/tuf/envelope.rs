@@ -1,5 +1,7 @@
 //! A document of metadata with its signatures.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -7,6 +9,7 @@ use super::role::{Keys, Role};
 use super::{Error, Metadata, Result};
 use crate::crypto::canonical::{self, Limits};
 use crate::crypto::{SigningKey, VerifyingKey};
+use crate::explain::printable;
 
 /// More signatures than anybody needs.
 const MOST_SIGNATURES: usize = 1024;
@@ -45,6 +48,14 @@ impl Envelope {
         let document: Document = canonical::read(bytes, limits)?;
         if document.signatures.len() > MOST_SIGNATURES {
             return Err(Error::Form(format!("it has more than {MOST_SIGNATURES} signatures")));
+        }
+        // The specification (section 4.2) has each id once, even where enough keys signed.
+        let mut ids = HashSet::new();
+        if let Some(twice) =
+            document.signatures.iter().find(|signature| !ids.insert(&signature.keyid))
+        {
+            let id = printable(&twice.keyid);
+            return Err(Error::Form(format!("it has two signatures with the key id {id}")));
         }
         let message = canonical::to_signed_form(&document.signed)?;
         Ok(Self { signed: document.signed, message, signatures: document.signatures })

@@ -100,7 +100,13 @@ fn case_08_one_key_under_two_ids() {
         let [first, ..] = document["signatures"].as_array().unwrap().as_slice() else { panic!() };
         document["signatures"] = serde_json::json!([first, first]);
     });
-    assert!(matches!(twice, Err(Error::Threshold { needed: 2, found: 1 })), "{twice:?}");
+    assert!(matches!(&twice, Err(Error::Form(why)) if why.contains("two signatures")), "{twice:?}");
+    // Nor is it let pass beside enough signatures of others.
+    let thrice = changed(|document| {
+        let signatures = document["signatures"].as_array_mut().unwrap();
+        signatures.push(signatures[0].clone());
+    });
+    assert!(matches!(thrice, Err(Error::Form(_))), "{thrice:?}");
     // Ids are names that the metadata gives: the same key under another one counts once.
     let mut value = serde_json::to_value(root()).unwrap();
     let id = key(1).id().to_string();
