@@ -39,7 +39,7 @@ folder = pathlib.Path(sys.argv[1], "files")
 folder.mkdir()
 source = random.Random(1)
 for number in range(int(sys.argv[2])):
-    (folder / f"{number:06}.txt").write_bytes(source.randbytes(int(sys.argv[3])))
+    (folder / f"{number:06}.txt").write_text(source.randbytes(int(sys.argv[3]) // 2).hex())
 """
 
 STARTS = 50
@@ -50,7 +50,7 @@ def signed(mpkg, folder):
     if not importlib.util.find_spec("model_signing"):
         print("left out: model_signing verify (the PyPI package model-signing is not there)", file=sys.stderr)
         return []
-    run(f"cp -r $({mpkg} path many)/files plain && {mpkg} export oms plain --key bench", folder)
+    run(f"cp -r $({mpkg} path many)/files plain && {mpkg} export oms ./plain --key bench", folder)
     key = "home/keys/bench.p256.pub.pem"
     command = f"'{sys.executable}' -m model_signing verify key plain --signature plain/model.sig --public_key {key}"
     return [("model_signing verify", command, "true")]

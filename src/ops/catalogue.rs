@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
 
 use rayon::prelude::*;
 
@@ -175,7 +176,11 @@ impl Explain for Error {
 /// Where packages come from.
 pub struct Catalogue<'a> {
     selection: Selection,
-    registries: Vec<Registry<'a>>,
+    client: &'a Client,
+    /// The registries that were asked so far, each at its place in the selection: one that is not
+    /// reached need not be there.
+    opened: Vec<OnceLock<Registry<'a>>>,
+    opening: Mutex<()>,
     files: Vec<LocalPackage>,
     offers: BTreeMap<Digest, Offer>,
     trust: PathBuf,
@@ -228,20 +233,38 @@ impl<'a> Catalogue<'a> {
         trust: Trust,
         client: &'a Client,
     ) -> Result<Self> {
-        let registries = selection
-            .sources
-            .iter()
-            .map(|source| Registry::open(source, &trust.folder, selection.clock, client))
-            .collect::<registry::Result<_>>()?;
         let selection = selection.clone();
+        let opened = selection.sources.iter().map(|_| OnceLock::new()).collect();
         let Trust { folder: trust, known_keys } = trust;
-        Ok(Self { selection, registries, files, offers: BTreeMap::new(), trust, known_keys })
+        let (offers, opening) = Default::default();
+        Ok(Self { selection, client, opened, opening, files, offers, trust, known_keys })
     }
 
-    /// The registries.
+    /// Where registries are, in the order in which they are asked.
     #[must_use]
-    pub fn registries(&self) -> &[Registry<'a>] {
-        &self.registries
+    pub fn selected(&self) -> &[Source] {
+        &self.selection.sources
+    }
+
+    /// The registry at a place among [`Catalogue::selected`], opened when it is first asked.
+    ///
+    /// # Errors
+    /// A registry that is not trusted, or cannot be read.
+    pub fn registry(&self, place: usize) -> Result<&Registry<'a>> {
+        let cell = &self.opened[place];
+        if cell.get().is_none() {
+            let _one = self.opening.lock().expect("nobody panics while opening");
+            if cell.get().is_none() {
+                let (source, clock) = (&self.selection.sources[place], self.selection.clock);
+                let opened = Registry::open(source, &self.trust, clock, self.client)?;
+                let _ = cell.set(opened);
+            }
+        }
+        Ok(self.asked(place))
+    }
+
+    fn asked(&self, place: usize) -> &Registry<'a> {
+        self.opened[place].get().expect("what it says was read, so it was opened")
     }
 
     /// What the first registry that has releases of `name` says about it.
@@ -249,14 +272,13 @@ impl<'a> Catalogue<'a> {
     /// # Errors
     /// A registry that cannot be read.
     pub fn name(&self, name: &PackageName) -> Result<Option<(NameIndex, &Registry<'a>)>> {
-        Ok(self.find(name)?.map(|(index, place)| (index, &self.registries[place])))
+        Ok(self.find(name)?.map(|(index, place)| (index, self.asked(place))))
     }
 
     fn find(&self, name: &PackageName) -> Result<Option<(NameIndex, usize)>> {
         let mut provided: Option<(NameIndex, usize)> = None;
         for place in self.places(name)? {
-            let registry = &self.registries[place];
-            let Some(index) = registry.name(name)? else { continue };
+            let Some(index) = self.registry(place)?.name(name)? else { continue };
             if !index.releases.is_empty() {
                 return Ok(Some((index, place)));
             }
@@ -270,7 +292,7 @@ impl<'a> Catalogue<'a> {
     /// Where `name` is looked for, in this order: a pinned name in its registry alone.
     fn places(&self, name: &PackageName) -> Result<Vec<usize>> {
         let Some(pin) = self.selection.pins.get(name) else {
-            return Ok((0..self.registries.len()).collect());
+            return Ok((0..self.opened.len()).collect());
         };
         let is_it = |source: &Source| source.name.as_ref() == Some(pin);
         match self.selection.sources.iter().position(is_it) {
@@ -284,17 +306,19 @@ impl<'a> Catalogue<'a> {
     /// # Errors
     /// Always.
     pub fn no_such_package<T>(&self, name: &PackageName) -> Result<T> {
-        if self.registries.is_empty() {
+        if self.opened.is_empty() {
             return Err(Error::NoRegistry);
         }
         let mut names = Vec::new();
-        for registry in &self.registries {
-            names.extend(registry.search_list()?.packages.into_iter().map(|entry| entry.name));
+        for place in 0..self.opened.len() {
+            names.extend(
+                self.registry(place)?.search_list()?.packages.into_iter().map(|entry| entry.name),
+            );
         }
         let nearest = nearest(name.as_str(), names.iter().map(PackageName::as_str));
         Err(Error::NoSuchPackage {
             name: name.clone(),
-            registries: self.registries.iter().map(|one| one.location().to_owned()).collect(),
+            registries: self.selected().iter().map(Source::shown_location).collect(),
             nearest: nearest.map(str::to_owned),
         })
     }
@@ -342,8 +366,8 @@ impl<'a> Catalogue<'a> {
     /// # Errors
     /// A registry that cannot be read.
     pub fn seek(&mut self, name: &PackageName, package: Digest) -> Result<bool> {
-        for place in 0..self.registries.len() {
-            let index = self.registries[place].name(name)?;
+        for place in 0..self.opened.len() {
+            let index = self.registry(place)?.name(name)?;
             if let Some(index) = index.filter(|index| index.by_digest(package).is_some()) {
                 self.listing(index, place);
                 return Ok(true);
@@ -379,7 +403,7 @@ impl<'a> Catalogue<'a> {
     fn publishers_now(&self, name: &PackageName) -> Result<Option<Publishers>> {
         let Some((index, place)) = self.find(name)? else { return Ok(None) };
         let Some(publishers) = index.publishers else { return Ok(None) };
-        let (changes, registry) = (&index.publisher_changes, &self.registries[place]);
+        let (changes, registry) = (&index.publisher_changes, self.asked(place));
         match Remembered::demand(&self.trust, name, &publishers, changes, registry) {
             Ok(()) => Ok(Some(publishers)),
             // What this machine remembers counts.
@@ -402,7 +426,7 @@ impl<'a> Catalogue<'a> {
             return Ok(file.vouch(&self.trust, publishers, &self.known_keys)?);
         }
         let offer = self.offer(package);
-        let registry = &self.registries[offer.registry];
+        let registry = self.asked(offer.registry);
         let release = offer.entry.release(&offer.name).to_string();
         let (Some(attachment), Some(stock)) = (offer.entry.signatures(), offer.entry.stock())
         else {
@@ -439,7 +463,7 @@ impl<'a> Catalogue<'a> {
     /// A release that was looked up in a registry, and that registry.
     pub(super) fn offer_of(&self, package: Digest) -> (&Offer, &Registry<'a>) {
         let offer = self.offer(package);
-        (offer, &self.registries[offer.registry])
+        (offer, self.asked(offer.registry))
     }
 
     /// The releases of `name` that were looked up.
@@ -496,7 +520,7 @@ impl<'a> Catalogue<'a> {
             return open(file.package.path());
         }
         let offer = self.offer(package);
-        let registry = &self.registries[offer.registry];
+        let registry = self.asked(offer.registry);
         let release = offer.entry.release(&offer.name);
         let Some(stock) = offer.entry.stock() else {
             return self.no_such_package(&offer.name);

@@ -13,19 +13,37 @@ pub struct Hit {
     pub registry: String,
 }
 
+/// What a search found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The packages, those whose name fits best first.
+    pub hits: Vec<Hit>,
+    /// The registries that could not be read, each with the reason.
+    pub unread: Vec<(String, Error)>,
+}
+
 /// The packages in which every word stands, in the name, the summary, the tasks or the provided
-/// names; those whose name fits best first. Without words: all.
+/// names. Without words: all. A registry that cannot be read does not keep the others from it.
 ///
 /// # Errors
-/// [`Error::NoRegistry`]; a registry that cannot be read.
-pub fn search(catalogue: &Catalogue<'_>, words: &[String], kind: Option<Kind>) -> Result<Vec<Hit>> {
-    if catalogue.registries().is_empty() {
+/// [`Error::NoRegistry`].
+pub fn search(catalogue: &Catalogue<'_>, words: &[String], kind: Option<Kind>) -> Result<Found> {
+    if catalogue.selected().is_empty() {
         return Err(Error::NoRegistry);
     }
     let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
     let mut hits: Vec<(usize, Hit)> = Vec::new();
-    for registry in catalogue.registries() {
-        for entry in registry.search_list()?.packages {
+    let mut unread = Vec::new();
+    for (place, source) in catalogue.selected().iter().enumerate() {
+        let list = catalogue.registry(place).and_then(|one| Ok((one, one.search_list()?)));
+        let (registry, list) = match list {
+            Ok(found) => found,
+            Err(error) => {
+                unread.push((source.title(), error));
+                continue;
+            }
+        };
+        for entry in list.packages {
             let is_known = hits.iter().any(|(_, hit)| hit.entry.name == entry.name);
             let fits = kind.is_none_or(|kind| entry.kind == kind);
             if let (false, true, Some(distance)) = (is_known, fits, distance(&entry, &words)) {
@@ -35,7 +53,7 @@ pub fn search(catalogue: &Catalogue<'_>, words: &[String], kind: Option<Kind>) -
         }
     }
     hits.sort_by(|(a, one), (b, other)| (a, &one.entry.name).cmp(&(b, &other.entry.name)));
-    Ok(hits.into_iter().map(|(_, hit)| hit).collect())
+    Ok(Found { hits: hits.into_iter().map(|(_, hit)| hit).collect(), unread })
 }
 
 /// How far an entry is from the words; none where one of them does not stand in it.

@@ -209,7 +209,7 @@ fn first_root(origin: &NetOrigin<'_>, first: &FirstRoot) -> Result<Vec<u8>> {
     let root = |version: u64| -> Result<Option<Vec<u8>>> {
         origin.metadata(&format!("{version}.root.json"), LARGEST_ROOT)
     };
-    let one = || root(1)?.ok_or_else(|| Error::Missing("1.root.json".to_owned()));
+    let one = || root(1)?.ok_or(Error::NoFirstRoot);
     let expected = match first {
         FirstRoot::Bytes(bytes) => return Ok(bytes.clone()),
         FirstRoot::FirstUse => return one(),

@@ -33,7 +33,7 @@ pub enum Error {
         source: archive::Error,
     },
     /// A folder or address is no registry.
-    #[error("{location} is not a registry: it has no {}", super::layout::MARKER)]
+    #[error("{location} is not a registry")]
     NotARegistry {
         /// The folder or address.
         location: String,
@@ -248,6 +248,7 @@ impl Error {
         match error {
             tuf::Error::File(error) => Self::File(error),
             tuf::Error::Net(error) => Self::Net(error),
+            tuf::Error::NoFirstRoot => Self::NotARegistry { location: location() },
             tuf::Error::NoRoot(_) => Self::Untrusted { location: location(), name: None },
             error => Self::Metadata { location: location(), source: Box::new(error) },
         }

@@ -72,6 +72,19 @@ own   [ROOT]/own   priority 0
 }
 
 #[test]
+fn a_registry_that_is_away_keeps_nobody_from_the_others() {
+    let world = world();
+    std::fs::rename(world.path("own"), world.path("away")).unwrap();
+    assert!(plan(&world, &["lm"]).contains("lm 1.0.0"));
+    let found = world.run(["search", "lm"]).succeeds();
+    assert!(found.stdout.starts_with("lm  1.0.0"), "{}", found.stdout);
+    assert!(found.stderr.contains("The registry own was not searched: "), "{}", found.stderr);
+    // What only the other one may have is asked for there.
+    world.run(["install", "extra"]).fails_with(&["own"]);
+    world.run(["registry", "add", ".", "--tofu"]).fails_with(&["is not a registry"]);
+}
+
+#[test]
 fn a_name_comes_from_the_first_that_has_it() {
     let world = world();
     assert!(plan(&world, &["lm"]).contains("lm 1.0.0"));

@@ -8,7 +8,7 @@ use crate::cli::words::table;
 use crate::explain::printable;
 use crate::ops::catalogue::Catalogue;
 use crate::ops::install::trust;
-use crate::ops::search::search;
+use crate::ops::search::{Found, search};
 use crate::package::Kind;
 
 /// Flags of `mpkg search`.
@@ -26,7 +26,17 @@ pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Ou
     let client = context.client();
     let catalogue =
         Catalogue::open(&context.registries()?, Vec::new(), trust(&context.home)?, &client)?;
-    let hits = search(&catalogue, &arguments.words, arguments.kind)?;
+    let Found { hits, unread } = search(&catalogue, &arguments.words, arguments.kind)?;
+    let mut unread = unread.into_iter();
+    if hits.is_empty()
+        && let Some((_, error)) = unread.next()
+    {
+        return Err(error.into());
+    }
+    for (registry, error) in unread {
+        let why = printable(&error.to_string());
+        context.progress().warn(&format!("The registry {registry} was not searched: {why}"));
+    }
     let rows: Vec<Vec<String>> = hits
         .iter()
         .map(|hit| {

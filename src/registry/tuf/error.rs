@@ -116,6 +116,9 @@ pub enum Error {
         #[source]
         source: Box<Error>,
     },
+    /// There is no first root, with which every repository begins.
+    #[error("1.root.json is not there")]
+    NoFirstRoot,
     /// A file that must be there is not.
     #[error("{} is not there, though it is vouched for", printable(.0))]
     Missing(String),
@@ -171,7 +174,7 @@ impl Explain for Error {
             Self::Clock { .. } => "clock-set-back",
             Self::NoRoot(_) => "no-trusted-root",
             Self::TrustedRoot { .. } => "damaged-trust",
-            Self::Missing(_) => "metadata-missing",
+            Self::Missing(_) | Self::NoFirstRoot => "metadata-missing",
             Self::NoCopy(_) => "no-copy",
             Self::TooManyRoots(_) => "too-many-roots",
             Self::OtherRoot { .. } => "other-root",
