@@ -1,8 +1,7 @@
 //! Case 39 by enumeration: a command is killed before each of its writing calls in turn, and each of
-//! them fails with a full disk and with a disk error. What `list` and `verify` (of a registry: `info`)
-//! say then is what they said before the command or what they say after it; an error is said in words
-//! with exit code 1; and the command works when it is given again, which also brings a registry's list
-//! for searching up to date.
+//! them fails with a full disk and with a disk error. What `list` and `verify` (of a registry: `info` and
+//! `search` together) say then is what they said before the command or what they say after it; an
+//! error is said in words with exit code 1; and the command works when it is given again.
 //!
 //! A sample runs with the other tests; all of it with `MPKG_FAULTS=all cargo test --release --test cli
 //! faults`, which prints the counts with `-- --nocapture`.
@@ -64,7 +63,7 @@ impl Scenario {
     fn look(&self) -> String {
         let looks: &[&[&str]] = match self.view {
             View::Home => &[&["list"], &["verify"]],
-            View::Registry => &[&["info", "lm", "--json"]],
+            View::Registry => &[&["info", "lm", "--json"], &["search"]],
         };
         let said = looks.iter().map(|look| {
             let said = self.world.with_registry(look.iter().copied());
