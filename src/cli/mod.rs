@@ -9,6 +9,7 @@ mod outcome;
 mod passphrase;
 mod terminal;
 mod words;
+mod workshop;
 
 pub use arguments::command;
 

@@ -10,9 +10,9 @@ use crate::build::report::bytes;
 use crate::build::sandbox::SandboxLevel;
 use crate::build::steps::Reuse;
 use crate::cli::failure::Plain;
+use crate::cli::workshop::Workshop;
 use crate::ops::build::{
-    BuildOptions, BuildSource, Built, Keep, LockUse, Outcome as Ended, Setting, TestRun, build,
-    build_twice,
+    BuildOptions, BuildSource, Built, Keep, LockUse, Outcome as Ended, TestRun, build, build_twice,
 };
 
 /// Flags of `mpkg build`.
@@ -114,16 +114,8 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
         );
     }
     let executor = Local::new(arguments.sandbox, this_program())?;
-    let client = context.client();
-    let registries = context.registries()?;
-    let setting = Setting {
-        home: &context.home,
-        client: &client,
-        registries: &registries,
-        search_path: &Context::search_path(),
-        progress: context.progress(),
-        now: &jiff::Timestamp::now,
-    };
+    let workshop = Workshop::of(context)?;
+    let setting = workshop.setting();
     let make = if arguments.check { build_twice } else { build };
     Ok(match make(&options, &setting, &executor)? {
         Ended::Planned(plan) => Outcome::done(plan.lines().join("\n"), json!({"plan": plan})),

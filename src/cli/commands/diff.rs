@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{Context, Failure, Outcome};
 use crate::cli::comparison::{lines, weights_lines};
 use crate::cli::outcome::Answer;
+use crate::cli::workshop::Workshop;
 use crate::explain::printable;
-use crate::ops::build::Setting;
 use crate::ops::diff::{Change, Difference, Named, PackageDifference, diff};
 use crate::ops::released::Operand;
 use crate::reproduce::Verdict;
@@ -40,16 +40,8 @@ pub(super) fn operand(word: &str) -> Result<Operand, Failure> {
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
-    let client = context.client();
-    let registries = context.registries()?;
-    let setting = Setting {
-        home: &context.home,
-        client: &client,
-        registries: &registries,
-        search_path: &[],
-        progress: context.progress(),
-        now: &jiff::Timestamp::now,
-    };
+    let workshop = Workshop::of(context)?;
+    let setting = workshop.setting();
     let (first, second) = (operand(&arguments.first)?, operand(&arguments.second)?);
     let difference = diff(&first, &second, &setting)?;
     if let (Some(path), Difference::Packages(packages)) = (&arguments.html, &difference) {

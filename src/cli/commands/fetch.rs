@@ -11,9 +11,10 @@ use super::{Context, Failure, Outcome};
 use crate::build::data::{Checked, Depth, Planned, Provenance};
 use crate::build::tree::SourceTree;
 use crate::cli::outcome::Answer;
+use crate::cli::workshop::Workshop;
 use crate::explain::Explain as _;
 use crate::net::{Client, NetOptions};
-use crate::ops::build::{Prepared, Setting};
+use crate::ops::build::Prepared;
 use crate::ops::fetch::{self, Brought};
 
 /// Flags of `mpkg fetch`.
@@ -78,17 +79,10 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
         let depth = if full { Depth::Bytes } else { Depth::Size };
         return Ok(checked(&fetch::check(&tree, depth, &client, context.progress())?));
     }
-    let registries = context.registries()?;
-    let data = fetch::fetch(&tree, &registries, &client, context.progress())?;
-    let setting = Setting {
-        home: &context.home,
-        client: &client,
-        registries: &registries,
-        search_path: &Context::search_path(),
-        progress: context.progress(),
-        now: &jiff::Timestamp::now,
-    };
-    let software = fetch::software(&tree, with, &setting)?;
+    let workshop = Workshop::with(context, client)?;
+    let (registries, client) = (&workshop.registries, &workshop.client);
+    let data = fetch::fetch(&tree, registries, client, context.progress())?;
+    let software = fetch::software(&tree, with, &workshop.setting())?;
     Ok(brought(&data, software.as_ref()))
 }
 

@@ -13,9 +13,9 @@ use crate::build::sandbox::SandboxLevel;
 use crate::cli::comparison::{agreement, lines};
 use crate::cli::outcome::Answer;
 use crate::cli::passphrase::PassphraseArguments;
+use crate::cli::workshop::Workshop;
 use crate::crypto::statement::LOCAL_BUILDER;
 use crate::crypto::{KeyName, SigningKey};
-use crate::ops::build::Setting;
 use crate::ops::key;
 use crate::ops::rebuild::{AttestOptions, Attested, RebuildOptions, Rebuilt, attest, rebuild};
 use crate::reproduce::Verdict;
@@ -61,16 +61,8 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
     let key = arguments.attest.map(|name| signing_key(&name, &arguments.passphrase, context));
     let key = key.transpose()?;
     let executor = Local::new(arguments.sandbox, this_program())?;
-    let client = context.client();
-    let registries = context.registries()?;
-    let setting = Setting {
-        home: &context.home,
-        client: &client,
-        registries: &registries,
-        search_path: &Context::search_path(),
-        progress: context.progress(),
-        now: &jiff::Timestamp::now,
-    };
+    let workshop = Workshop::of(context)?;
+    let setting = workshop.setting();
     let rebuilt = rebuild(&options, &setting, &executor)?;
     let attested = match &key {
         Some(key) => {

@@ -10,7 +10,8 @@ use crate::build::local::Local;
 use crate::build::record::TestRecord;
 use crate::build::sandbox::SandboxLevel;
 use crate::cli::outcome::Answer;
-use crate::ops::build::{BuildOptions, BuildSource, Setting};
+use crate::cli::workshop::Workshop;
+use crate::ops::build::{BuildOptions, BuildSource};
 use crate::ops::test::test;
 
 /// Flags of `mpkg test`.
@@ -36,16 +37,8 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
     let options =
         BuildOptions { with: arguments.with, ..BuildOptions::of(BuildSource::Tree(tree)) };
     let executor = Local::new(arguments.sandbox, this_program())?;
-    let client = context.client();
-    let registries = context.registries()?;
-    let setting = Setting {
-        home: &context.home,
-        client: &client,
-        registries: &registries,
-        search_path: &Context::search_path(),
-        progress: context.progress(),
-        now: &jiff::Timestamp::now,
-    };
+    let workshop = Workshop::of(context)?;
+    let setting = workshop.setting();
     let tested = test(&options, &packages, &setting, &executor)?;
     let lines: Vec<String> = tested.tests.iter().map(TestRecord::in_words).collect();
     let outcome =
