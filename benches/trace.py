@@ -73,7 +73,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         text, digest = folder / "text.txt", hashlib.sha256()
-        # A child of its own: a process's peak memory counts from that of its parent.
+        # The memory of this process is a floor under the peaks: a child counts from that of its parent.
         middle = b""
         with open(text, "wb") as file:
             for number, block in enumerate(sentences(options.mib, 7)):
