@@ -1,15 +1,73 @@
 //! `.mpkg/inputs.json` in a binary package: what went into it, and nothing that depends on the
 //! machine (spec/build.md, "The inputs of a binary package").
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::record::{DataRecord, DependencyRecord};
-use crate::crypto::canonical;
-use crate::package::Digest;
+use crate::crypto::canonical::{self, Limits};
 use crate::package::manifest::Manifest;
+use crate::package::{Digest, PackageName, PackageVersion, PartName, Release, VariantName};
 
 /// The version of the format.
 pub const INPUTS_FORMAT: u32 = 1;
+/// The longest such file that is read, in bytes.
+pub const LONGEST_INPUTS: u64 = 64 << 20;
+
+/// What a binary package says went into it, as far as it is known by digest.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Inputs {
+    /// The source package.
+    pub source: Digest,
+    /// The data.
+    #[serde(default)]
+    pub data: Vec<DataInput>,
+    /// The packages.
+    #[serde(default)]
+    pub dependencies: Vec<PackageInput>,
+}
+
+/// A piece of data that went into a package.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct DataInput {
+    /// The data reference's name.
+    pub name: PartName,
+    /// The digest of its file; of a folder or a sharded set, of its listing.
+    pub sha256: Digest,
+}
+
+/// A package that went into another.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct PackageInput {
+    /// Its name.
+    pub name: PackageName,
+    /// Its version.
+    pub version: PackageVersion,
+    /// Its variant.
+    pub variant: VariantName,
+    /// Its package digest.
+    #[serde(rename = "package-digest")]
+    pub package: Digest,
+}
+
+impl Inputs {
+    /// Reads `.mpkg/inputs.json` of a package whose files were checked.
+    ///
+    /// # Errors
+    /// When it is not what this page of the specification says.
+    pub fn parse(bytes: &[u8]) -> canonical::Result<Self> {
+        canonical::read(bytes, Limits::of_bytes(bytes.len()))
+    }
+}
+
+impl PackageInput {
+    /// Its name, version and variant.
+    #[must_use]
+    pub fn release(&self) -> Release {
+        let (name, version) = (self.name.clone(), self.version.clone());
+        Release { name, version, variant: Some(self.variant.clone()) }
+    }
+}
 
 /// The bytes of `.mpkg/inputs.json`: canonical JSON.
 ///

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::package::{Dependency, PackageName, ProfileName};
+use crate::build::inputs::{Inputs, LONGEST_INPUTS, PackageInput};
+use crate::fs::read_to_string;
+use crate::package::{Dependency, INPUTS_PATH, PackageName, ProfileName};
 use crate::store::{Home, InstalledPackage, Profile, Result};
 
 /// One link of a chain: a package, and what it asks of the next one.
@@ -18,6 +20,36 @@ pub fn why(home: &Home, profile: &ProfileName, name: &PackageName) -> Result<Vec
     let packages = profile.current()?.map(|current| current.packages).unwrap_or_default();
     let requested = packages.iter().filter(|package| package.requested.is_some());
     Ok(requested.filter_map(|start| chain(&packages, start, &goal)).collect())
+}
+
+/// The installed packages that were built with one called `name`, and which one that was. Only
+/// what the packages themselves say is read: one that says nothing is left out.
+///
+/// # Errors
+/// [`crate::store::Error::NoProfile`].
+pub fn built_with(
+    home: &Home,
+    profile: &ProfileName,
+    name: &PackageName,
+) -> Result<Vec<(InstalledPackage, PackageInput)>> {
+    let profile = Profile::existing(home, profile)?;
+    let packages = profile.current()?.map(|current| current.packages).unwrap_or_default();
+    let mut found = Vec::new();
+    for package in packages {
+        let inputs = inputs_of(home, &package).map(|inputs| inputs.dependencies);
+        let mut inputs = inputs.unwrap_or_default().into_iter();
+        if let Some(input) = inputs.find(|input| input.name == *name) {
+            found.push((package, input));
+        }
+    }
+    Ok(found)
+}
+
+/// What an installed package says went into it; nothing where it says nothing.
+#[must_use]
+pub fn inputs_of(home: &Home, package: &InstalledPackage) -> Option<Inputs> {
+    let path = home.package(package.package).join(INPUTS_PATH);
+    Inputs::parse(read_to_string(&path, LONGEST_INPUTS).ok()?.as_bytes()).ok()
 }
 
 fn chain(

@@ -41,5 +41,6 @@ mod store;
 mod support;
 mod trace;
 mod transfer;
+mod tree;
 mod tuf;
 mod weights;

@@ -52,6 +52,16 @@ impl Fetcher<'_> {
         Ok(key_of(reference, survey.digest(reference)))
     }
 
+    /// The digest of the file that `reference` is about; of a folder or a sharded set, of its
+    /// listing. Only data in the tree is read.
+    ///
+    /// # Errors
+    /// When data in the tree or a list of shards cannot be read.
+    pub fn digest(&self, reference: &DataReference) -> Result<Digest> {
+        let survey = self.survey(reference).map_err(Error::of(&reference.name))?;
+        Ok(survey.digest(reference))
+    }
+
     /// Gives the read-only file or folder for `{data.NAME}`: unpacked and selected, made once
     /// and kept in the cache. What was changed there since is made anew.
     ///

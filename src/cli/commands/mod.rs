@@ -28,6 +28,7 @@ mod search;
 mod sign;
 mod test;
 mod trace;
+mod tree;
 mod tuf;
 mod upgrade;
 mod verify;
@@ -101,6 +102,8 @@ pub(super) enum Command {
     Tuf(tuf::Arguments),
     /// Finds passages of a text that stand verbatim in a model's training data
     Trace(trace::Arguments),
+    /// Shows what a package was built from: data, tokenizer, base, adapter
+    Tree(tree::Arguments),
     /// Prints completions for a shell
     Completions(completions::Arguments),
     /// Writes the manual pages
@@ -139,6 +142,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Outcome, Failur
         Command::Gc(arguments) => gc::run(&arguments, context),
         Command::Tuf(arguments) => tuf::run(arguments, context),
         Command::Trace(arguments) => trace::run(arguments, context),
+        Command::Tree(arguments) => tree::run(&arguments, context),
         Command::Completions(arguments) => completions::run(arguments, context),
         Command::Man(arguments) => man::run(arguments, context),
     }
