@@ -6,7 +6,7 @@ use super::context::Context;
 use super::failure::Failure;
 use crate::net::Client;
 use crate::ops::build::Setting;
-use crate::registry::Selection;
+use crate::registry::{Policies, Selection};
 
 /// What a build's [`Setting`] points to.
 pub(super) struct Workshop<'a> {
@@ -16,6 +16,7 @@ pub(super) struct Workshop<'a> {
     pub(super) client: Client,
     /// The registries that are asked.
     pub(super) registries: Selection,
+    policies: Policies,
 }
 
 impl<'a> Workshop<'a> {
@@ -25,8 +26,8 @@ impl<'a> Workshop<'a> {
 
     /// One whose `client` has the patience that somebody asked for.
     pub(super) fn with(context: &'a Context, client: Client) -> Result<Self, Failure> {
-        let registries = context.registries()?;
-        Ok(Self { context, search_path: Context::search_path(), client, registries })
+        let (registries, policies) = (context.registries()?, context.policies()?);
+        Ok(Self { context, search_path: Context::search_path(), client, registries, policies })
     }
 
     pub(super) fn setting(&self) -> Setting<'_> {
@@ -34,6 +35,7 @@ impl<'a> Workshop<'a> {
             home: &self.context.home,
             client: &self.client,
             registries: &self.registries,
+            policies: &self.policies,
             search_path: &self.search_path,
             progress: self.context.progress(),
             now: &jiff::Timestamp::now,

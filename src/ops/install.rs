@@ -11,7 +11,7 @@ use super::transfer::{Traffic, Transfers};
 use crate::net::Client;
 use crate::package::{Digest, PackageName, ProfileName, Requirement};
 use crate::progress::Progress;
-use crate::registry::{Facts, Policies, Remembered, Selection};
+use crate::registry::{Policies, Remembered, Selection};
 use crate::resolve::{Candidate, Chosen, Request, Wish};
 use crate::store::{
     Adopted, Asked, Existing, Generation, Home, InstalledPackage, PicklePolicy, Profile, Store,
@@ -262,14 +262,7 @@ fn planned(
         return Ok(Planned { package, change, vouched: None, traffic, named });
     }
     let vouched = catalogue.vouch(candidate.digest)?;
-    // Nobody computes a class yet, so it is known of no package.
-    let facts = Facts {
-        name,
-        pickle_reason: catalogue.pickle_reason(candidate.digest),
-        class: None,
-        signed_by: &vouched.signed_by,
-    };
-    options.policies.check(&candidate.release.to_string(), &facts)?;
+    catalogue.demand_allowed(candidate.digest, &vouched, &options.policies)?;
     let (change, package) = (
         before.map_or(Change::Install, |old| Change::Replace(Box::new(old.clone()))),
         InstalledPackage {

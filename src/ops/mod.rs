@@ -15,6 +15,7 @@ pub mod list;
 pub mod local;
 pub mod materials;
 pub mod pack;
+mod permission;
 pub mod profiles;
 mod provenance;
 pub mod publish;

@@ -10,20 +10,29 @@ use super::transfer::Transfers;
 use crate::net::Client;
 use crate::package::{PackageName, ProfileName, Release};
 use crate::progress::Progress;
-use crate::registry::Selection;
+use crate::registry::{Policies, Selection};
 use crate::store::{Existing, Home, PicklePolicy, Profile};
+
+/// Where packages are taken from, and what of them is let in.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'a> {
+    /// The registries that are asked.
+    pub registries: &'a Selection,
+    /// What this machine's policies forbid.
+    pub policies: &'a Policies,
+}
 
 /// Fetches the very packages that are installed as `names`, from `with` or from a registry, and
 /// puts them in the place of what is there by one exchange each. Gives what was written.
 ///
 /// # Errors
 /// [`crate::store::Error::NotInstalled`]; [`Error::Gone`] where nobody has such a package any more;
-/// what fails in fetching and unpacking.
+/// what a policy forbids; what fails in fetching and unpacking.
 pub fn reinstall(
     home: &Home,
     profile: &ProfileName,
     names: &[PackageName],
-    registries: &Selection,
+    sources: &Sources<'_>,
     with: &[PathBuf],
     client: &Client,
     progress: &dyn Progress,
@@ -31,7 +40,7 @@ pub fn reinstall(
     let store = lock(home, progress)?;
     let profile = Profile::existing(home, profile)?;
     let files = LocalPackage::open_all(with)?;
-    let mut catalogue = Catalogue::open(registries, files, trust(home)?, client)?;
+    let mut catalogue = Catalogue::open(sources.registries, files, trust(home)?, client)?;
     let mut written = Vec::new();
     for name in names {
         let installed = profile.installed(name)?;
@@ -41,7 +50,8 @@ pub fn reinstall(
                 package: installed.package,
             });
         }
-        catalogue.vouch(installed.package)?;
+        let vouched = catalogue.vouch(installed.package)?;
+        catalogue.demand_allowed(installed.package, &vouched, sources.policies)?;
         // Of a damaged package all that is not damaged can be used again.
         Transfers::prepare(&catalogue, &[installed.package], home)?.carry_out(
             &catalogue,

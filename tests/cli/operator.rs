@@ -220,6 +220,110 @@ fn a_version_is_withdrawn_and_brought_back() {
     assert_eq!(yank(&["lm@1.0.0"]).code, 2, "a reason is needed");
 }
 
+/// The documents of bins in a registry: their versions and names.
+fn bins(registry: &Path) -> Vec<(u64, String)> {
+    let entries = std::fs::read_dir(registry.join("metadata")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let parts = names.filter_map(|name| {
+        let (version, bin) = name.strip_suffix(".json")?.split_once('.')?;
+        bin.starts_with("bins-").then(|| (version.parse().unwrap(), bin.to_owned()))
+    });
+    parts.collect()
+}
+
+#[test]
+fn no_two_bins_ever_have_the_same_version() {
+    let world = World::new();
+    for version in ["1.0.0", "1.1.0", "1.2.0"] {
+        world.publish(&[Recipe::new("lm", version), Recipe::new("lib", version)]);
+    }
+    let registry = world.path("registry");
+    let unique = |bins: &[(u64, String)]| {
+        let versions: std::collections::BTreeSet<u64> = bins.iter().map(|one| one.0).collect();
+        assert_eq!(versions.len(), bins.len(), "{bins:?}");
+        versions.last().copied().unwrap()
+    };
+    let before = unique(&bins(&registry));
+    // The snapshot says of a bin its version and nothing more.
+    let number = version(&registry, TopLevel::Snapshot, &world);
+    let text = std::fs::read_to_string(registry.join(format!("metadata/{number}.snapshot.json")));
+    let snapshot: Value = serde_json::from_str(&text.unwrap()).unwrap();
+    let said = snapshot["signed"]["meta"].as_object().unwrap();
+    for (name, file) in said {
+        let keys: Vec<&str> = file.as_object().unwrap().keys().map(String::as_str).collect();
+        let is_targets = name == "targets.json";
+        assert_eq!(keys == ["version"], !is_targets, "{name}: {file}");
+    }
+    // What a run that was cut off left under another bin's name is passed over, and stays until
+    // it cannot be taken for something newer.
+    let stray = registry.join(format!("metadata/{}.bins-0.json", before + 7));
+    std::fs::copy(registry.join("metadata/1.bins-0.json"), &stray).unwrap();
+    let clean = || {
+        for (version, bin) in bins(&registry) {
+            let path = registry.join(format!("metadata/{version}.{bin}.json"));
+            let file = std::fs::File::open(path).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        }
+        world.run(["registry", "clean", "registry"]).succeeds();
+    };
+    clean();
+    assert!(stray.is_file());
+    world.publish(&[Recipe::new("lm", "1.3.0")]);
+    assert!(unique(&bins(&registry)) > before + 7);
+    clean();
+    assert!(!stray.exists());
+    world.with_registry(["info", "lm@1.3.0"]).succeeds();
+}
+
+#[test]
+fn case_05_a_bin_passed_off_for_another() {
+    let world = World::new();
+    world.publish(&[Recipe::new("lm", "1.0.0"), Recipe::new("lib", "1.0.0")]);
+    let registry = world.path("registry");
+    let current = |bin: &str| {
+        let versions = bins(&registry).into_iter().filter(|one| one.1 == bin).map(|one| one.0);
+        registry.join(format!("metadata/{}.{bin}.json", versions.max().unwrap()))
+    };
+    let digest = Digest::of(b"index/lm.json").to_string();
+    let here = current(&format!("bins-{}", &digest[..1]));
+    for other in 0..16 {
+        let other = current(&format!("bins-{other:x}"));
+        if other != here {
+            let before = std::fs::read(&here).unwrap();
+            std::fs::copy(&other, &here).unwrap();
+            let said = world.with_registry(["info", "lm"]);
+            said.fails_with(&["is not believed", "version"]);
+            world
+                .run(["registry", "yank", "lm@1.0.0", "--reason", "x", "--in", "registry"])
+                .fails_with(&["it has version"]);
+            std::fs::write(&here, before).unwrap();
+        }
+    }
+    world.with_registry(["info", "lm"]).succeeds();
+}
+
+#[test]
+fn refreshing_reads_the_bins_that_changed_since_the_last_time() {
+    let world = World::new();
+    world.publish(&[Recipe::new("lm", "1.0.0")]);
+    let registry = world.path("registry");
+    let refresh = || world.run(["registry", "refresh", "registry"]);
+    refresh().succeeds();
+    // Whoever reads this one notices.
+    let (number, bin) = bins(&registry).into_iter().max().unwrap();
+    let place = registry.join(format!("metadata/{number}.{bin}.json"));
+    let before = std::fs::read(&place).unwrap();
+    std::fs::write(&place, "{}").unwrap();
+    refresh().succeeds();
+    std::fs::remove_file(registry.join(".mpkg-bins.json")).unwrap();
+    refresh().fails_with(&[&bin]);
+    // A file that says nothing is as none.
+    std::fs::write(registry.join(".mpkg-bins.json"), "x").unwrap();
+    refresh().fails_with(&[&bin]);
+    std::fs::write(&place, before).unwrap();
+    refresh().succeeds();
+}
+
 #[test]
 fn refreshing_signs_what_would_expire() {
     let world = World::new();

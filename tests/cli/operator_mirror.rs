@@ -17,7 +17,8 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             (path, std::fs::read(entry.path()).unwrap())
         })
         .filter(|(path, _)| {
-            !path.starts_with(".mpkg-lock") && !path.starts_with(".mpkg-settings.json")
+            let own = [".mpkg-lock", ".mpkg-settings.json", ".mpkg-bins.json"];
+            !own.iter().any(|own| path.starts_with(own))
         })
         .collect()
 }

@@ -1,9 +1,11 @@
 //! `policy.toml`: what may be installed, whatever the signatures say.
 
+use std::process::Command;
+
 use snapbox::{assert_data_eq, str};
 
-use crate::support::World;
 use crate::support::packages::Recipe;
+use crate::support::{Finished, World};
 
 /// `lm`, and `old` with pickle-based files, published by the key `me`.
 fn world() -> World {
@@ -59,6 +61,63 @@ fn only_keys_that_are_accepted_may_have_signed() {
     let own = world.key("me").public().id();
     world.write("home/policy.toml", format!("[package.lm]\nkeys = [\"{other}\", \"{own}\"]\n"));
     world.with_registry(["install", "app"]).succeeds();
+}
+
+#[test]
+fn a_policy_holds_for_what_builds_and_reinstalling_bring_in() {
+    let world = world();
+    world.with_registry(["install", "app"]).succeeds();
+    let tree = "[package]\nname = \"child\"\nversion = \"1.0.0\"\nkind = \"dataset\"\n\
+        summary = \"s\"\nlicense = \"MIT\"\n[build-dependencies]\nlm = \"^1\"\n\
+        [environment]\npython = \">=3.8\"\n[[step]]\nname = \"copy\"\n\
+        run = [\"python\", \"-c\", \"import sys; open(sys.argv[1] + '/a', 'w').close()\", \"{out}\"]\n\
+        [[variant]]\nname = \"f\"\nfrom = \"copy\"\nfiles = [\"a\"]\n";
+    world.write("child/mpkg.toml", tree);
+    let other = world.key("other").public().id();
+    world.write("home/policy.toml", format!("[package.lm]\nkeys = [\"{other}\"]\n"));
+    let refused = &["lm 1.0.0 (f32) is forbidden by", "by none of the keys that are accepted"];
+    world.with_registry(["build", "child"]).fails_with(refused);
+    world.with_registry(["fetch", "child"]).fails_with(refused);
+    world.with_registry(["reinstall", "lm"]).fails_with(refused);
+    world.with_registry(["reinstall", "app"]).succeeds();
+    std::fs::remove_file(world.path("home/policy.toml")).unwrap();
+    world.with_registry(["build", "child"]).succeeds();
+    world.with_registry(["reinstall", "lm"]).succeeds();
+}
+
+/// The program where `/etc/mpkg/policy.toml` says `policy`: in a mount namespace of its own.
+fn with_system_policy(world: &World, policy: &str, arguments: &[&str]) -> Finished {
+    let file = world.write("system-policy.toml", policy);
+    let mut inner = world.mpkg();
+    inner.args(arguments);
+    let script = "mount -t tmpfs none /etc && mkdir /etc/mpkg && cp \"$1\" /etc/mpkg/policy.toml \
+                  && shift && exec \"$@\"";
+    let mut outer = Command::new("unshare");
+    outer.args(["--map-root-user", "--mount", "sh", "-ec", script, "sh"]).arg(file);
+    outer.arg(inner.get_program()).args(inner.get_args()).current_dir(world.root()).env_clear();
+    for (name, value) in inner.get_envs() {
+        outer.env(name, value.expect("a value"));
+    }
+    outer.env("MPKG_REGISTRY", world.path("registry"));
+    Finished::of(&mut outer)
+}
+
+#[test]
+fn the_administrators_policy_holds_beside_a_persons_own() {
+    let world = world();
+    let strict = "[default]\npickle = \"deny\"\n";
+    let install = ["install", "old", "--allow-pickle"];
+    // A person cannot be looser than the administrator, and can be stricter.
+    world.write("home/policy.toml", "[default]\npickle = \"ask\"\n");
+    with_system_policy(&world, strict, &install)
+        .fails_with(&["forbidden by /etc/mpkg/policy.toml, line 2"]);
+    world.write("home/policy.toml", "# stricter\n[default]\npickle = \"deny\"\n");
+    with_system_policy(&world, "[default]\npickle = \"ask\"\n", &install)
+        .fails_with(&["home/policy.toml, line 3"]);
+    with_system_policy(&world, "[default]\npickel = 1\n", &["install", "lm"])
+        .fails_with(&["/etc/mpkg/policy.toml:2:1"]);
+    std::fs::remove_file(world.path("home/policy.toml")).unwrap();
+    with_system_policy(&world, "[default]\npickle = \"ask\"\n", &install).succeeds();
 }
 
 #[test]

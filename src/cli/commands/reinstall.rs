@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::fetch::Patience;
 use super::{Context, Failure, Outcome, ProfileArguments};
-use crate::ops::reinstall::reinstall;
+use crate::ops::reinstall::{Sources, reinstall};
 use crate::package::PackageName;
 
 /// Flags of `mpkg reinstall`.
@@ -29,7 +29,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Ou
         &context.home,
         &arguments.profile.profile,
         &arguments.names,
-        &context.registries()?,
+        &Sources { registries: &context.registries()?, policies: &context.policies()? },
         &arguments.with,
         &arguments.patience.client(context),
         context.progress(),

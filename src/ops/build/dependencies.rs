@@ -206,6 +206,7 @@ fn search<'a>(
             None if shelf.index(digest).is_some() => Place::Cache,
             None => {
                 let vouched = catalogue.vouch(digest)?;
+                catalogue.demand_allowed(digest, &vouched, setting.policies)?;
                 Place::Registry { location: vouched.origin, size: vouched.fetch_size }
             }
         };
@@ -336,7 +337,8 @@ impl Dependencies<'_> {
         if !catalogue.seek(name, *digest)? {
             return Err(BuildError::Gone { package: format!("{name} {version} ({digest})") });
         }
-        catalogue.vouch(*digest)?;
+        let vouched = catalogue.vouch(*digest)?;
+        catalogue.demand_allowed(*digest, &vouched, setting.policies)?;
         Ok(catalogue.fetch(*digest, setting.progress)?)
     }
 }

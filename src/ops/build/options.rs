@@ -10,7 +10,7 @@ use crate::net::Client;
 use crate::package::manifest::Manifest;
 use crate::package::{Digest, IndexedFile, PartName, VariantName};
 use crate::progress::Progress;
-use crate::registry::Selection;
+use crate::registry::{Policies, Selection};
 use crate::resolve::Wish;
 use crate::store::Home;
 
@@ -116,6 +116,8 @@ pub struct Setting<'a> {
     pub client: &'a Client,
     /// Registries, in the order in which they are asked.
     pub registries: &'a Selection,
+    /// What this machine's policies forbid.
+    pub policies: &'a Policies,
     /// The folders in which programs are looked for, in the order of `$PATH`.
     pub search_path: &'a [PathBuf],
     /// Who watches.

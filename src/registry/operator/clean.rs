@@ -42,9 +42,15 @@ pub fn clean(folder: &Path, age: Age, client: &Client, progress: &dyn Progress) 
     let writer = Writer::lock(folder, progress)?;
     let mut repository = Repository::open(&address, client)?;
     let needed = repository.needed()?;
+    let newest = repository.newest_bin();
     let mut cleaned = Cleaned::default();
     for part in [layout::METADATA, "index", "search"] {
         for (place, size) in superseded(folder, part, &needed, age.before)? {
+            // What a run that was cut off signed is remembered, so that its version is not used
+            // again.
+            if bin_version(&place).is_some_and(|version| version > newest) {
+                continue;
+            }
             if age.writing == super::Writing::Really {
                 writer.remove(&place)?;
             }
@@ -106,6 +112,13 @@ fn superseded(
     }
     found.sort();
     Ok(found)
+}
+
+/// The version of a document of a bin, if the file at `place` is one.
+fn bin_version(place: &str) -> Option<u64> {
+    let (version, name) =
+        place.strip_prefix(layout::METADATA)?.strip_prefix('/')?.split_once('.')?;
+    name.starts_with(layout::BINS).then(|| version.parse().ok())?
 }
 
 /// Whether a name has a version or a digest in front.

@@ -166,8 +166,10 @@ impl Repository<'_> {
         if touched.is_empty() && !is_new_role {
             return Ok(Prepared::Nothing);
         }
+        let mut version = self.next_bin_version(writer)?;
         for name in &touched {
-            self.write_bin(writer, name, lifetimes.bins.after(now)?, online)?;
+            self.write_bin(writer, name, version, lifetimes.bins.after(now)?, online)?;
+            version += 1;
         }
         self.write_snapshot(writer, lifetimes, now, &online.snapshot)?;
         Ok(Prepared::Snapshot)
@@ -191,20 +193,30 @@ impl Repository<'_> {
         Ok(Some(name))
     }
 
+    /// The next version that no bin has or had. The snapshot says of a bin its version alone, and
+    /// all bins share their keys: so no two documents of bins may ever have the same one. Versions
+    /// that a run which was cut off left behind are passed over.
+    fn next_bin_version(&self, writer: &Writer<'_>) -> Result<u64> {
+        let is_bin = |file: &str| file.starts_with(layout::BINS);
+        let written = writer.versions(layout::METADATA, is_bin)?.max().unwrap_or(0);
+        Ok(self.newest_bin().max(written) + 1)
+    }
+
     fn write_bin(
         &mut self,
         writer: &Writer<'_>,
         name: &str,
+        version: u64,
         expires: jiff::Timestamp,
         online: &Online,
     ) -> Result<()> {
         self.load_bin(name)?;
         let bin = self.bins.get_mut(name).expect("it was loaded");
-        advance(&mut bin.document, name, expires, writer);
+        bin.document.head_mut().version = version;
+        bin.document.head_mut().expires = expires;
         bin.bytes = sign(&bin.document, &online.bins);
-        let version = bin.document.version();
         writer.write_with_others(&layout::metadata(name, version), &bin.bytes)?;
-        self.snapshot.document.set(name, MetaFile::of(version, &bin.bytes));
+        self.snapshot.document.set(name, MetaFile::version(version));
         Ok(())
     }
 

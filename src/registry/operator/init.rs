@@ -167,12 +167,13 @@ impl Beginning {
     ) -> Result<()> {
         let mut snapshot = Snapshot::new(self.lifetimes.snapshot.after(self.now)?);
         snapshot.set("targets", targets);
-        // Empty bins are alike: one document, signed once.
-        let bin = Targets::new(self.lifetimes.bins.after(self.now)?);
-        let bytes = sign(&bin, &self.bins);
-        for name in succinct.names() {
-            writer.write_with_others(&layout::metadata(&name, bin.version()), &bytes)?;
-            snapshot.set(&name, MetaFile::of(bin.version(), &bytes));
+        // No two bins ever have the same version, so the version alone tells one from another.
+        let mut bin = Targets::new(self.lifetimes.bins.after(self.now)?);
+        for (name, version) in succinct.names().zip(1..) {
+            bin.head_mut().version = version;
+            let bytes = sign(&bin, &self.bins);
+            writer.write_with_others(&layout::metadata(&name, version), &bytes)?;
+            snapshot.set(&name, MetaFile::version(version));
         }
         let bytes = sign(&snapshot, &self.snapshot);
         writer.write(&layout::metadata("snapshot", snapshot.version()), &bytes)?;

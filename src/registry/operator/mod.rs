@@ -10,6 +10,7 @@ mod bundle;
 mod clean;
 mod commit;
 mod draft;
+mod ends;
 mod error;
 mod init;
 mod mirror;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Result;
 use super::commit::{Change, Signing, role_of};
+use super::ends::Ends;
 use super::repository::Repository;
 use super::settings::{Lifetime, Lifetimes};
 use super::write::Writer;
@@ -47,7 +48,7 @@ pub fn refresh(
     let root = repository.root().clone();
     let keys = signing.enough("timestamp", role_of(&root, TopLevel::Timestamp))?;
 
-    let renewed = repository.bins_near_their_end(lifetimes.bins, now)?;
+    let (mut ends, renewed) = repository.bins_near_their_end(folder, lifetimes.bins, now)?;
     let bins = renewed.len();
     let snapshot_is_new = if renewed.is_empty() {
         let is_due = lifetimes.snapshot.is_nearly_over(expiry(&repository.snapshot.document), now);
@@ -63,7 +64,9 @@ pub fn refresh(
         true
     };
     repository.write_timestamp(&writer, lifetimes, now, &keys)?;
-    let ends = [
+    ends.learn(&repository.bins);
+    ends.keep(&writer)?;
+    let offline = [
         (TopLevel::Root, lifetimes.root, expiry(&root)),
         (TopLevel::Targets, lifetimes.targets, expiry(&repository.targets.document)),
     ];
@@ -74,7 +77,7 @@ pub fn refresh(
         expires: expiry(&repository.timestamp.document),
         snapshot: snapshot_is_new.then(|| repository.snapshot.document.version()),
         bins,
-        nearly_over: ends.into_iter().filter(is_due).map(|(role, _, end)| (role, end)).collect(),
+        nearly_over: offline.into_iter().filter(is_due).map(|(role, _, end)| (role, end)).collect(),
     })
 }
 
@@ -91,19 +94,30 @@ impl Repository<'_> {
         self.root().demand(TopLevel::Snapshot, &envelope).is_ok()
     }
 
+    /// The bins that are to be signed anew, and the ends of all bins. Only those are read that were
+    /// written since the last time.
     fn bins_near_their_end(
-        &mut self,
+        &self,
+        folder: &Path,
         life: Lifetime,
         now: jiff::Timestamp,
-    ) -> Result<BTreeSet<String>> {
-        let names: Vec<String> = self.succinct()?.names().collect();
+    ) -> Result<(Ends, BTreeSet<String>)> {
+        let mut ends = Ends::of(folder)?;
         let mut near = BTreeSet::new();
-        for name in names {
-            self.load_bin(&name)?;
-            if life.is_nearly_over(expiry(&self.bins[&name].document), now) {
+        for name in self.succinct()?.names() {
+            let version = self.snapshot.document.get(&name).map_or(0, |file| file.version);
+            let end = match ends.get(&name, version) {
+                Some(end) => end,
+                None => {
+                    let bin = self.read_bin(&name)?;
+                    ends.set(&name, &bin.document);
+                    expiry(&bin.document)
+                }
+            };
+            if life.is_nearly_over(end, now) {
                 near.insert(name);
             }
         }
-        Ok(near)
+        Ok((ends, near))
     }
 }

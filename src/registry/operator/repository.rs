@@ -115,6 +115,13 @@ impl<'a> Repository<'a> {
         })
     }
 
+    /// The highest version of all bins that the snapshot lists.
+    pub(super) fn newest_bin(&self) -> u64 {
+        let files = self.snapshot.document.files();
+        let bins = files.filter(|(file, _)| file.starts_with(layout::BINS));
+        bins.map(|(_, file)| file.version).max().unwrap_or(0)
+    }
+
     /// The bin that vouches for `path`, by its name.
     pub(super) fn bin_for(&mut self, path: &str) -> Result<String> {
         let name = self.succinct()?.name_for(path);
@@ -123,20 +130,34 @@ impl<'a> Repository<'a> {
     }
 
     pub(super) fn load_bin(&mut self, name: &str) -> Result<()> {
-        if self.bins.contains_key(name) {
-            return Ok(());
+        if !self.bins.contains_key(name) {
+            let bin = self.read_bin(name)?;
+            self.bins.insert(name.to_owned(), bin);
         }
+        Ok(())
+    }
+
+    /// Reads the document of a bin, and does not keep it.
+    pub(super) fn read_bin(&self, name: &str) -> Result<Stored<Targets>> {
         let reader = self.reader();
-        let file = layout::metadata(name, reader.listed(&self.snapshot.document, name)?);
+        let version = reader.listed(&self.snapshot.document, name)?;
+        let file = layout::metadata(name, version);
         let bytes = reader.demand(&file, LARGEST_METADATA)?;
         let refused = |source| reader.refused(&file, source);
+        let vouched = self.snapshot.document.get(name).map_or(Ok(()), |one| one.demand(&bytes));
+        vouched.map_err(refused)?;
         let envelope = reader.envelope(&file, &bytes)?;
         let delegations = self.targets.document.delegations.as_ref();
         let delegations = delegations.expect("there are bins");
         delegations.demand(name, &envelope).map_err(refused)?;
-        let document = envelope.read().map_err(refused)?;
-        self.bins.insert(name.to_owned(), Stored { document, bytes });
-        Ok(())
+        let document: Targets = envelope.read().map_err(refused)?;
+        match document.version() == version {
+            true => Ok(Stored { document, bytes }),
+            false => {
+                let form = format!("it has version {}", document.version());
+                Err(refused(tuf::Error::Form(form)))
+            }
+        }
     }
 
     /// The bytes of the target at `path`; nothing where there is none.

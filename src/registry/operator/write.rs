@@ -50,6 +50,24 @@ impl<'a> Writer<'a> {
         self.folder.join(place).is_file()
     }
 
+    /// The versions in front of the names of files in the folder `part`, of those files whose names
+    /// after it are wanted.
+    pub(super) fn versions(
+        &self,
+        part: &str,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<impl Iterator<Item = u64>> {
+        let path = self.folder.join(part);
+        let mut versions = Vec::new();
+        for entry in std::fs::read_dir(&path).map_err(fs::Error::at("read the folder", &path))? {
+            let name = entry.map_err(fs::Error::at("read the folder", &path))?.file_name();
+            let parts = name.to_str().and_then(|name| name.split_once('.'));
+            let parts = parts.filter(|(_, file)| is_wanted(file));
+            versions.extend(parts.and_then(|(version, _)| version.parse::<u64>().ok()));
+        }
+        Ok(versions.into_iter())
+    }
+
     /// Copies a file to `place`, checking that its bytes still have their digest. What stands
     /// there already is left.
     pub(super) fn copy(
