@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::checkpoints::Checkpoint;
 use super::metrics::Curves;
 use super::outputs;
 use crate::fs::{Error, Result, create_folder, remove_folder, sync_folder, write_atomically};
-use crate::package::{Digest, IndexedFile, PartName};
+use crate::package::{Digest, IndexedFile, PackagePath, PartName};
 
 /// The version of what goes into a step's key and of how its result is kept.
 pub const STEP_FORMAT: u32 = 1;
 const ENTRY_NAME: &str = "step.json";
 const OUTPUT_NAME: &str = "out";
+const CHECKPOINTS_NAME: &str = "checkpoints";
 const LONGEST_ENTRY: u64 = 512 << 20;
 
 /// A step that is done.
@@ -42,6 +44,9 @@ pub struct StepResult {
     pub metrics: Curves,
     /// What it left, in byte order of the paths.
     pub outputs: Vec<IndexedFile>,
+    /// The checkpoints that it wrote, which are no outputs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoints: Vec<Checkpoint>,
 }
 
 impl StepResult {
@@ -76,6 +81,12 @@ impl StepCache {
         self.entry(key).join(OUTPUT_NAME)
     }
 
+    /// Where its checkpoints lie.
+    #[must_use]
+    pub fn checkpoints(&self, key: &Digest) -> PathBuf {
+        self.entry(key).join(CHECKPOINTS_NAME)
+    }
+
     /// The result of the step with `key`, hashed again. An entry that is damaged is removed and
     /// counts as none.
     ///
@@ -102,15 +113,23 @@ impl StepCache {
             return None;
         }
         let found = outputs::list(&self.outputs(key)).ok()?;
-        (found == result.outputs).then_some(result)
+        if found != result.outputs {
+            return None;
+        }
+        let is_whole = |checkpoint: &Checkpoint| {
+            let place = checkpoint.path.below(&self.checkpoints(key));
+            let found = outputs::hash_file(&place).ok();
+            found == Some((checkpoint.sha256, checkpoint.size))
+        };
+        result.checkpoints.iter().all(is_whole).then_some(result)
     }
 
-    /// Keeps `result` with the outputs in `folder`, which is moved away. What was kept under the
-    /// same key before is replaced.
+    /// Keeps `result` with the outputs in `folder` and the checkpoints in `checkpoints`, which are
+    /// moved away. What was kept under the same key before is replaced.
     ///
     /// # Errors
     /// When something cannot be written; then the outputs may stay where they are.
-    pub fn keep(&self, result: &StepResult, folder: &Path) -> Result<()> {
+    pub fn keep(&self, result: &StepResult, folder: &Path, checkpoints: &Path) -> Result<()> {
         let goal = self.entry(&result.key);
         let branch = goal.parent().unwrap_or(&self.folder).to_owned();
         create_folder(&branch)?;
@@ -122,24 +141,35 @@ impl StepCache {
         create_folder(&inside)?;
         let text = serde_json::to_vec(result)
             .map_err(|error| Error::at("write", &goal)(std::io::Error::other(error.to_string())))?;
-        outputs::make_read_only(folder)?;
-        outputs::make_movable(folder)?;
-        rename(folder, &inside.join(OUTPUT_NAME))?;
+        move_in(folder, &inside.join(OUTPUT_NAME))?;
+        let paths = result.outputs.iter().map(|file| &file.path);
+        sync_files(&inside.join(OUTPUT_NAME), paths)?;
+        if !result.checkpoints.is_empty() {
+            move_in(checkpoints, &inside.join(CHECKPOINTS_NAME))?;
+            let paths = result.checkpoints.iter().map(|file| &file.path);
+            sync_files(&inside.join(CHECKPOINTS_NAME), paths)?;
+        }
         write_atomically(&inside.join(ENTRY_NAME), &text)?;
-        sync_files(&inside.join(OUTPUT_NAME), &result.outputs)?;
         remove_folder(&goal)?;
         rename(&inside, &goal)?;
         sync_folder(&branch)
     }
 }
 
+/// Moves a folder, read-only from now on.
+fn move_in(from: &Path, to: &Path) -> Result<()> {
+    outputs::make_read_only(from)?;
+    outputs::make_movable(from)?;
+    rename(from, to)
+}
+
 fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(Error::at("rename a folder to", to))
 }
 
-fn sync_files(folder: &Path, files: &[IndexedFile]) -> Result<()> {
-    files.iter().try_for_each(|file| {
-        let path = file.path.below(folder);
+fn sync_files<'p>(folder: &Path, mut paths: impl Iterator<Item = &'p PackagePath>) -> Result<()> {
+    paths.try_for_each(|path| {
+        let path = path.below(folder);
         fs::File::open(&path).and_then(|file| file.sync_all()).map_err(Error::at("sync", &path))
     })
 }
@@ -161,6 +191,7 @@ mod tests {
             tainted: Vec::new(),
             metrics: Curves::default(),
             outputs: outputs::list(folder).unwrap(),
+            checkpoints: Vec::new(),
         }
     }
 
@@ -172,8 +203,12 @@ mod tests {
         assert_eq!(cache.find(&key).unwrap(), None);
         let out = world.path().join("out");
         write_atomically(&out.join("a/w.bin"), b"weights").unwrap();
-        let result = result(key, &out);
-        cache.keep(&result, &out).unwrap();
+        let mut result = result(key, &out);
+        let checkpoints = world.path().join("checkpoints");
+        write_atomically(&checkpoints.join("c/1.safetensors"), b"half").unwrap();
+        let (path, sha256) = ("c/1.safetensors".parse().unwrap(), Digest::of(b"half"));
+        result.checkpoints.push(Checkpoint { path, size: 4, sha256, training_step: None });
+        cache.keep(&result, &out, &checkpoints).unwrap();
         assert!(!out.exists());
         assert_eq!(cache.find(&key).unwrap(), Some(result));
         let kept = cache.outputs(&key).join("a/w.bin");

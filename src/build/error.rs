@@ -56,6 +56,24 @@ pub enum Error {
         /// What is odd.
         source: OddOutput,
     },
+    /// A step left checkpoints that make no chain.
+    #[error("the checkpoints of the step \"{step}\" make no chain")]
+    OddCheckpoints {
+        /// The step.
+        step: PartName,
+        /// What is wrong with them.
+        source: super::checkpoints::Fault,
+    },
+    /// A step that was to end with a checkpoint did not write it.
+    #[error("the step \"{step}\" ended without having written {until}")]
+    NoCheckpoint {
+        /// The step.
+        step: PartName,
+        /// The checkpoint.
+        until: String,
+        /// What it left.
+        found: Vec<String>,
+    },
     /// A probe left no predictions.
     #[error("the probe \"{probe}\" on the variant \"{variant}\" {what}")]
     NoPredictions {
@@ -154,6 +172,8 @@ impl Explain for Error {
             Self::Failed { .. } => "step-failed",
             Self::NoProgram { .. } => "program-not-found",
             Self::OddOutput { .. } => "odd-output",
+            Self::OddCheckpoints { source, .. } => source.kind(),
+            Self::NoCheckpoint { .. } => "no-checkpoint",
             Self::NothingFound { .. } => "no-such-output",
             Self::BadPattern { .. } => "bad-pattern",
             Self::Reserved { .. } => "reserved-name",
@@ -172,6 +192,11 @@ impl Explain for Error {
             Self::Run { source, .. } => source.hint(),
             Self::Failed { hint, .. } => hint.clone(),
             Self::NoProgram { looked_in, .. } => Some(format!("it was looked for in {looked_in}")),
+            Self::OddCheckpoints { source, .. } => source.hint(),
+            Self::NoCheckpoint { found, .. } if found.is_empty() => {
+                Some("it left no files in {out}".to_owned())
+            }
+            Self::NoCheckpoint { found, .. } => Some(format!("it left: {}", found.join(", "))),
             Self::NothingFound { step, found, .. } if found.is_empty() => {
                 Some(format!("the step \"{step}\" left no files in {{out}}"))
             }

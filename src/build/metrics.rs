@@ -140,6 +140,18 @@ impl Curves {
         self.curves.is_empty()
     }
 
+    /// How far the work came, as the metric lines say.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "steps are counted; what is out of range is the end of the range"
+    )]
+    pub fn last_step(&self) -> Option<u64> {
+        let ends = self.curves.values().filter_map(|curve| curve.points().pop());
+        ends.map(|(step, _)| step as u64).max()
+    }
+
     /// The curves in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Vec<(f64, f64)>)> {
         self.curves.iter().map(|(name, curve)| (name.as_str(), curve.points()))

@@ -1,6 +1,7 @@
 //! From a source tree to packages: recipe, environment, sandbox, steps, build record.
 
 pub mod cache;
+pub mod checkpoints;
 pub mod checks;
 pub mod data;
 pub mod dist;
@@ -19,6 +20,7 @@ pub mod probes;
 pub mod record;
 pub mod report;
 pub mod sandbox;
+pub mod segments;
 pub mod source;
 pub mod steps;
 pub mod surroundings;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::cache::StepResult;
+use super::checkpoints::Chain;
 use super::machine::Machine;
 use crate::package::manifest::{Bound, Reproducibility};
 use crate::package::{
@@ -58,6 +59,9 @@ pub struct BuildRecord {
     /// The predictions of the probes, on each variant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<ProbeRecord>,
+    /// The checkpoints of the steps that wrote some, each a chain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoints: Vec<Chain>,
     /// How alike two builds in a row were, where they were made: the weakest verdict of all variants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked: Option<String>,

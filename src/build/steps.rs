@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::cache::{STEP_FORMAT, StepCache, StepResult};
+use super::checkpoints::{self, Checkpoint};
 use super::error::Error;
 use super::executor::{Access, Executor, Job, JobError, Mount};
 use super::log::{BuildLog, shown};
 use super::metrics::{Curves, MetricLine};
 use super::outputs;
 use super::record::{How, StepRecord};
+use super::segments::{Span, Start};
 use super::surroundings::{Materials, Surroundings};
 use super::view::Views;
 use super::work::Work;
@@ -57,6 +59,8 @@ pub struct Recipe<'a> {
     pub progress: &'a dyn Progress,
     /// How steps that are done are treated.
     pub reuse: Reuse,
+    /// The checkpoints that steps go on from, in place of beginning anew.
+    pub starts: &'a BTreeMap<PartName, Start>,
     /// Reads the clock.
     pub clock: &'a dyn Fn() -> jiff::Timestamp,
 }
@@ -110,7 +114,7 @@ impl Recipe<'_> {
         }
         let out = self.work.output(&step.name);
         create_folder(&out)?;
-        let job = self.job(step, &finished, &out)?;
+        let job = self.job(step, &finished, &out, Span::default())?;
         let arguments: Vec<String> =
             job.arguments.iter().map(|argument| format!("{argument:?}")).collect();
         self.progress.note(&format!(
@@ -142,6 +146,9 @@ impl Recipe<'_> {
         let resumed = self.reuse == Reuse::Resume && self.work.left_by(&step.name) == Some(key);
         let mut tainted: Vec<String> =
             unpinned.map(|program| format!("unpinned-program: {program}")).into_iter().collect();
+        if self.starts.contains_key(&step.name) {
+            tainted.push(format!("from-checkpoint: {}", step.name));
+        }
         if resumed {
             tainted.push(format!("resumed-step: {}", step.name));
         } else {
@@ -168,13 +175,15 @@ impl Recipe<'_> {
         let out = self.work.output(&step.name);
         create_folder(&out)?;
         self.work.mark(&step.name, key)?;
-        let job = self.job(step, finished, &out)?;
+        let span = Span { from: self.starts.get(&step.name), until: None };
+        let job = self.job(step, finished, &out, span)?;
         let started = (self.clock)();
         log.begin(&job.title)?;
         self.progress.note(&format!("Step {}: {}", step.name, in_words(step)));
         let (done, metrics) = self.watch(&job, step, log)?;
         let outputs = outputs::list(&out)
             .map_err(|source| Error::OddOutput { step: step.name.clone(), source })?;
+        let (outputs, checkpoints) = self.take_checkpoints(step, outputs, &out)?;
         tainted.extend(done.tainted);
         let result = StepResult {
             format: STEP_FORMAT,
@@ -188,8 +197,9 @@ impl Recipe<'_> {
             tainted,
             metrics,
             outputs,
+            checkpoints,
         };
-        self.cache.keep(&result, &out)?;
+        self.cache.keep(&result, &out, &self.work.checkpoints(&step.name))?;
         self.work.unmark(&step.name)?;
         self.progress.note(&format!(
             "Step {}: done in {}",
@@ -199,9 +209,38 @@ impl Recipe<'_> {
         Ok(result)
     }
 
+    /// Moves the checkpoints among what `step` left out of its output: no later step and no variant
+    /// sees them.
+    fn take_checkpoints(
+        &self,
+        step: &Step,
+        files: Vec<IndexedFile>,
+        out: &Path,
+    ) -> Result<(Vec<IndexedFile>, Vec<Checkpoint>), Error> {
+        let Some(declared) = &step.checkpoints else { return Ok((files, Vec::new())) };
+        let (outputs, found) = checkpoints::divide(files, &declared.files);
+        // Those of a step that went on from one are not all, and make no chain.
+        let is_whole = !self.starts.contains_key(&step.name);
+        let odd = |source| Error::OddCheckpoints { step: step.name.clone(), source };
+        let places: Vec<_> = found.iter().map(|file| file.path.clone()).collect();
+        let checkpoints = match is_whole {
+            true => checkpoints::read(out, found, &declared.files).map_err(odd)?,
+            false => Vec::new(),
+        };
+        let shelf = self.work.checkpoints(&step.name);
+        remove_folder(&shelf)?;
+        for path in places {
+            let goal = path.below(&shelf);
+            create_folder(goal.parent().unwrap_or(&shelf))?;
+            fs::rename(path.below(out), &goal)
+                .map_err(crate::fs::Error::at("rename a file to", &goal))?;
+        }
+        Ok((outputs, checkpoints))
+    }
+
     /// Runs the job, with its lines in the log, its metrics in a bar and the rest on the
     /// terminal.
-    fn watch(
+    pub(super) fn watch(
         &self,
         job: &Job,
         step: &Step,
@@ -243,7 +282,14 @@ impl Recipe<'_> {
         Ok((done, metrics))
     }
 
-    fn job(&self, step: &Step, finished: &Finished, out: &Path) -> Result<Job, Error> {
+    /// The job of `step`, which writes to `out`.
+    pub(super) fn job(
+        &self,
+        step: &Step,
+        finished: &Finished,
+        out: &Path,
+        span: Span<'_>,
+    ) -> Result<Job, Error> {
         let view = self.work.view(&step.name);
         fill_view(self.tree, self.views.step(&step.name), &view)?;
         let mut placer = Placer::new(self.executor);
@@ -263,6 +309,7 @@ impl Recipe<'_> {
                 })
             })?);
         }
+        arguments.extend(span.arguments(step, &mut placer));
         let title = format!("step \"{}\"", step.name);
         let plan = self.executor.plan();
         let tree = (view.as_path(), working_folder.as_path());
@@ -304,7 +351,7 @@ impl Recipe<'_> {
             .filter_map(|name| Some((name, finished.get(name)?.1)))
             .map(|(name, files)| (name.to_string(), json!(outputs::digest_of(files))))
             .collect();
-        let all = json!({
+        let mut all = json!({
             "format": STEP_FORMAT,
             "run": run,
             "tree": outputs::digest_of(self.views.step(&step.name)),
@@ -319,6 +366,12 @@ impl Recipe<'_> {
             "sandbox": self.executor.level(),
             "architecture": std::env::consts::ARCH,
         });
+        if let Some(declared) = &step.checkpoints {
+            all["checkpoints"] = json!(declared.files);
+        }
+        if let Some(start) = self.starts.get(&step.name) {
+            all["from"] = json!(start.sha256);
+        }
         let name = unpinned.map(|_| run[0].clone());
         Ok((Digest::of(all.to_string().as_bytes()), name))
     }

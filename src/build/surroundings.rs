@@ -46,9 +46,12 @@ impl Materials {
         match placeholder {
             Placeholder::Data(name) => self.data.get(name),
             Placeholder::Dependency(name) => self.dependencies.get(name),
-            Placeholder::Out | Placeholder::Seed | Placeholder::Package | Placeholder::Step(_) => {
-                None
-            }
+            Placeholder::Out
+            | Placeholder::Seed
+            | Placeholder::Package
+            | Placeholder::Checkpoint
+            | Placeholder::Until
+            | Placeholder::Step(_) => None,
         }
     }
 

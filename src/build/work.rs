@@ -54,6 +54,12 @@ impl Work {
         self.folder.join("out").join(step.as_str())
     }
 
+    /// Where the checkpoints of `step` lie once it is done.
+    #[must_use]
+    pub fn checkpoints(&self, step: &PartName) -> PathBuf {
+        self.folder.join("checkpoints").join(step.as_str())
+    }
+
     /// Where a source package is unpacked.
     #[must_use]
     pub fn source(&self) -> PathBuf {
@@ -123,7 +129,8 @@ impl Work {
     /// # Errors
     /// When something cannot be removed.
     pub fn clear_all_but_outputs(&self) -> Result<()> {
-        for name in ["tree", "source", "data", "packages", "test-tree", "scratch", "temporary"] {
+        let others = ["tree", "source", "data", "packages", "test-tree", "scratch", "temporary"];
+        for name in others.into_iter().chain(["checkpoints"]) {
             remove_folder(&self.folder.join(name))?;
         }
         Ok(())

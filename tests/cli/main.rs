@@ -10,6 +10,7 @@
 
 mod architecture;
 mod build;
+mod checkpoints;
 mod container;
 mod data;
 mod diff;

@@ -10,9 +10,11 @@ use crate::build::report::bytes;
 use crate::build::sandbox::SandboxLevel;
 use crate::build::steps::Reuse;
 use crate::cli::failure::Plain;
+use crate::cli::words::count;
 use crate::cli::workshop::Workshop;
 use crate::ops::build::{
-    BuildOptions, BuildSource, Built, Keep, LockUse, Outcome as Ended, TestRun, build, build_twice,
+    BuildOptions, BuildSource, Built, CheckpointsGo, Keep, LockUse, Outcome as Ended, TestRun,
+    build, build_twice,
 };
 
 /// Flags of `mpkg build`.
@@ -52,6 +54,9 @@ pub(in crate::cli) struct Arguments {
     /// Build twice, and fail where the two are less alike than [reproducibility] promises
     #[arg(long, conflicts_with_all = ["dry_run", "shell", "keep", "resume"])]
     check: bool,
+    /// Put the checkpoints of the steps beside the packages, to be published with them
+    #[arg(long)]
+    keep_checkpoints: bool,
     /// Print the plan, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -106,6 +111,10 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
         lock: if arguments.locked { LockUse::Locked } else { LockUse::Update },
         tests: if arguments.no_test { TestRun::Skip } else { TestRun::Run },
         dry_run: arguments.dry_run,
+        checkpoints: match arguments.keep_checkpoints {
+            true => CheckpointsGo::Beside,
+            false => CheckpointsGo::Nowhere,
+        },
         ..BuildOptions::of(source(&arguments.source)?)
     };
     if arguments.sandbox == SandboxLevel::None {
@@ -140,6 +149,11 @@ fn text(built: &Built) -> String {
     for (file, size, digest) in rows {
         let path = built.results.join(file).display().to_string();
         lines.push(format!("{path:width$}  {:>8}  {digest}", bytes(size)));
+    }
+    for chain in &record.checkpoints {
+        let size = chain.links.iter().map(|link| link.size).sum();
+        let found = count(chain.links.len(), "checkpoint", "checkpoints");
+        lines.push(format!("{found} of the step {}: {}", chain.step, bytes(size)));
     }
     for file in built.files.iter().rev().take(2).rev() {
         lines.push(file.display().to_string());
@@ -196,6 +210,7 @@ fn document(built: &Built) -> Value {
         "tests": record.tests,
         "seconds": record.seconds,
         "checked": record.checked,
+        "checkpoints": record.checkpoints,
         "tainted": record.tainted,
     })
 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::twin::Twins;
-use super::{Beside, BuildError, BuildOptions, Prepared, Setting, TestRun};
+use super::{Beside, BuildError, BuildOptions, CheckpointsGo, Prepared, Setting, TestRun};
 use crate::archive::{self, WriteOptions};
+use crate::build::cache::{StepCache, StepResult};
+use crate::build::checkpoints::{Chain, file_name};
 use crate::build::checks::{Checks, demand};
 use crate::build::dist::Dist;
 use crate::build::executor::Executor;
@@ -19,10 +21,11 @@ use crate::build::record::{
     SourceRecord, StepRecord, TestRecord,
 };
 use crate::build::report;
+use crate::build::segments::SegmentDone;
 use crate::build::steps::{Finished, fill_view};
 use crate::fs::{create_folder, remove_folder, write_atomically};
 use crate::package::manifest::{Manifest, Variant};
-use crate::package::{IndexedFile, PROBES_FOLDER, PackageIndex};
+use crate::package::{Digest, IndexedFile, PROBES_FOLDER, PackageIndex};
 
 /// A build that is done.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub struct Built {
     pub log: PathBuf,
     /// The build's folder, where it was to be kept.
     pub kept: Option<PathBuf>,
+    /// The parts of steps that ran by themselves, in the order in which they were asked for.
+    pub segments: Vec<SegmentDone>,
     /// What the probes found on the package beside, where they ran on it.
     pub beside: Vec<Predictions>,
 }
@@ -55,7 +60,11 @@ pub(super) struct Ending<'a> {
     /// The manifest with the variants and steps of this build.
     pub(super) manifest: &'a Manifest,
     pub(super) finished: &'a Finished,
+    /// Where the outputs of the steps lie.
+    pub(super) cache: &'a StepCache,
     pub(super) steps: Vec<StepRecord>,
+    /// The parts of steps that ran by themselves.
+    pub(super) segments: Vec<SegmentDone>,
     pub(super) options: &'a BuildOptions,
     pub(super) setting: &'a Setting<'a>,
     pub(super) executor: &'a dyn Executor,
@@ -65,7 +74,7 @@ pub(super) struct Ending<'a> {
 
 impl Ending<'_> {
     /// Packs, tests, and puts everything in its place.
-    pub(super) fn run(self, log: &mut BuildLog) -> Result<Built, BuildError> {
+    pub(super) fn run(mut self, log: &mut BuildLog) -> Result<Built, BuildError> {
         let results = self.prepared.opened.results.clone();
         let dist = Dist::stage(&results)?;
         let began = Instant::now();
@@ -85,8 +94,15 @@ impl Ending<'_> {
             pack: pack_seconds,
             test: test_seconds,
         };
-        let record =
-            BuildRecord { probes, checked, ..self.record(source, outputs, tests, seconds) };
+        let checkpoints = self.chains(source.package_digest)?;
+        let kept = self.keep_checkpoints(&checkpoints, &dist)?;
+        let segments = std::mem::take(&mut self.segments);
+        let record = BuildRecord {
+            probes,
+            checkpoints,
+            checked,
+            ..self.record(source, outputs, tests, seconds)
+        };
         write_atomically(
             &dist.folder().join(record.report_name()),
             report::page(&record).as_bytes(),
@@ -94,9 +110,43 @@ impl Ending<'_> {
         write_atomically(&dist.folder().join(record.file_name()), record.to_text().as_bytes())?;
         let mut names = vec![record.source.file.clone()];
         names.extend(record.outputs.iter().map(|output| output.file.clone()));
+        names.extend(kept);
         names.extend([record.report_name(), record.file_name()]);
         let files = dist.commit(&names)?;
-        Ok(Built { record, results, files, log: log.path().to_owned(), kept: None, beside })
+        let log = log.path().to_owned();
+        Ok(Built { record, results, files, log, kept: None, segments, beside })
+    }
+
+    /// The chains that the steps' checkpoints make.
+    fn chains(&self, source: Digest) -> Result<Vec<Chain>, BuildError> {
+        let inputs = Digest::of(&self.prepared.inputs(source)?);
+        let steps = self.steps.iter().map(|step| &step.result);
+        let chain = |step: &StepResult| {
+            Chain::of(step.step.clone(), inputs, &step.checkpoints, step.metrics.last_step())
+        };
+        Ok(steps.filter(|step| !step.checkpoints.is_empty()).map(chain).collect())
+    }
+
+    /// Puts the checkpoints beside the packages, where that is wanted; their names.
+    fn keep_checkpoints(&self, chains: &[Chain], dist: &Dist) -> Result<Vec<String>, BuildError> {
+        let mut names = Vec::new();
+        if self.options.checkpoints == CheckpointsGo::Nowhere {
+            return Ok(names);
+        }
+        let package = &self.manifest.package;
+        for chain in chains {
+            let step = self.steps.iter().find(|step| step.result.step == chain.step);
+            let Some(step) = step else { continue };
+            let shelf = self.cache.checkpoints(&step.result.key);
+            for (place, link) in chain.links.iter().enumerate() {
+                let name = file_name(&package.name, &package.version, &chain.step, place + 1);
+                let (from, goal) = (link.path.below(&shelf), dist.folder().join(&name));
+                reflink_copy::reflink_or_copy(&from, &goal)
+                    .map_err(crate::fs::Error::at("copy", &from))?;
+                names.push(name);
+            }
+        }
+        Ok(names)
     }
 
     /// Holds the packages against those of another build, where there was one.
@@ -274,6 +324,7 @@ impl Ending<'_> {
             tests,
             checked: None,
             probes: Vec::new(),
+            checkpoints: Vec::new(),
             reproducibility: ReproducibilityRecord::from(&self.manifest.reproducibility),
             tainted,
         }

@@ -12,7 +12,10 @@ mod twin;
 pub use dependencies::{Dependencies, Pinned, Place};
 pub use error::BuildError;
 pub use finish::Built;
-pub use options::{Beside, BuildOptions, BuildSource, Keep, LockUse, Setting, StepShelf, TestRun};
+pub use options::{
+    Beside, BuildOptions, BuildSource, CheckpointsGo, Keep, LockUse, Segments, Setting, StepShelf,
+    TestRun,
+};
 pub use plan::{Plan, PlannedData, PlannedPackage, PlannedStep, PlannedTest};
 pub use prepare::{Prepared, prepare};
 pub use source::{Opened, Origin};
@@ -84,6 +87,7 @@ pub fn build(
         executor,
         progress: setting.progress,
         reuse: options.reuse,
+        starts: &options.segments.starts,
         clock: setting.now,
     };
     if let Some(step) = &options.shell {
@@ -94,11 +98,16 @@ pub fn build(
     let prepare_seconds = began.elapsed().as_secs_f64();
     let ran = recipe.run(&mut log);
     let built = ran.map_err(BuildError::from).and_then(|(finished, steps)| {
+        let runs = options.segments.runs.iter();
+        let segments = runs.map(|run| recipe.segment(run, &finished, &mut log));
+        let segments = segments.collect::<Result<_, crate::build::Error>>()?;
         let ending = finish::Ending {
             prepared: &prepared,
             manifest: &manifest,
             finished: &finished,
+            cache: &cache,
             steps,
+            segments,
             options,
             setting,
             executor,

@@ -1,10 +1,11 @@
 //! What a build is told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::BuildError;
 use crate::build::Error;
+use crate::build::segments::{SegmentRun, Start};
 use crate::build::steps::Reuse;
 use crate::net::Client;
 use crate::package::manifest::Manifest;
@@ -44,6 +45,10 @@ pub struct BuildOptions {
     pub inputs: Option<Vec<u8>>,
     /// Where the packages of another build lie that must be as alike as the manifest promises.
     pub twin: Option<PathBuf>,
+    /// Where the checkpoints of its steps go.
+    pub checkpoints: CheckpointsGo,
+    /// The parts of steps that run by themselves, and the checkpoints that the steps go on from.
+    pub segments: Segments,
     /// A package that the probes run on as well, where the one that is built is another.
     pub beside: Option<Beside>,
 }
@@ -97,6 +102,24 @@ pub enum StepShelf {
     Apart(PathBuf),
 }
 
+/// Where the checkpoints of a build's steps go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckpointsGo {
+    /// Nowhere: they stay in the step cache, and the record has their digests.
+    Nowhere,
+    /// Beside the packages, to be published with them.
+    Beside,
+}
+
+/// A build that goes on from checkpoints, and what it runs beside.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Segments {
+    /// The checkpoints that steps go on from.
+    pub starts: BTreeMap<PartName, Start>,
+    /// The parts that run by themselves, after all steps.
+    pub runs: Vec<SegmentRun>,
+}
+
 /// Whether the tests run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TestRun {
@@ -144,6 +167,8 @@ impl BuildOptions {
             shelf: StepShelf::Home,
             inputs: None,
             twin: None,
+            checkpoints: CheckpointsGo::Nowhere,
+            segments: Segments::default(),
             beside: None,
         }
     }

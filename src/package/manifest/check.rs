@@ -105,6 +105,10 @@ impl Names<'_> {
                 "{package} has a place in tests only",
                 "a step runs before anything is packed: use {step.NAME} for another step's output",
             ),
+            (Placeholder::Checkpoint | Placeholder::Until, _) => refuse(
+                "{checkpoint} and {until} have no place in `run`",
+                "`resume` and `until` of a step with `checkpoints` name them",
+            ),
             (Placeholder::Out, Place::Step { .. } | Place::Probe)
             | (Placeholder::Seed, Place::Step { seeded: Seeded::Yes })
             | (Placeholder::Package, Place::Test | Place::Probe) => {}
@@ -140,8 +144,14 @@ pub(super) fn steps(names: &Names<'_>, drafts: Vec<DraftStep>) -> Vec<Step> {
                 }
             }
             let run = draft.run.into_iter().map(|argument| argument.value).collect();
-            let step =
-                Step { name: name.value, run, needs, resources: draft.resources, seed: draft.seed };
+            let step = Step {
+                name: name.value,
+                run,
+                needs,
+                resources: draft.resources,
+                seed: draft.seed,
+                checkpoints: draft.checkpoints,
+            };
             Some((step, name.span))
         })
         .collect();

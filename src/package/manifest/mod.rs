@@ -2,6 +2,7 @@
 
 mod address;
 mod check;
+mod checkpoints;
 mod data;
 mod package;
 mod parse;
@@ -14,6 +15,7 @@ mod words;
 
 pub use super::document::{Diagnostic, Diagnostics};
 pub use address::{DataAddress, InvalidAddress, Origin};
+pub use checkpoints::Checkpoints;
 pub use quantity::{bytes as parse_bytes, time as parse_time};
 pub use template::{InvalidTemplate, Part, Placeholder, Template};
 
@@ -234,6 +236,8 @@ pub struct Step {
     pub resources: Resources,
     /// `{seed}`.
     pub seed: Option<u64>,
+    /// Its checkpoints, where it writes some.
+    pub checkpoints: Option<Checkpoints>,
 }
 
 /// What a step or test may use of the machine.

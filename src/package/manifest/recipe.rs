@@ -1,7 +1,8 @@
 //! Reads `[[step]]`, `[[variant]]`, `[[test]]` and `[[probe]]`.
 
+use super::checkpoints::checkpoints;
 use super::data::glob;
-use super::{Bound, InvalidTemplate, Placeholder, Resources, Template, quantity};
+use super::{Bound, Checkpoints, InvalidTemplate, Placeholder, Resources, Template, quantity};
 use crate::package::document::{At, Problem, Section};
 use crate::package::{PartName, VariantName};
 
@@ -12,6 +13,7 @@ pub(super) struct DraftStep {
     pub(super) needs: Vec<At<PartName>>,
     pub(super) resources: Resources,
     pub(super) seed: Option<u64>,
+    pub(super) checkpoints: Option<Checkpoints>,
 }
 
 /// A variant before its names are looked up.
@@ -50,6 +52,7 @@ pub(super) fn step(section: Section<'_>) -> DraftStep {
         needs: section.names("needs"),
         resources: resources(section.section("resources", "[step.resources]")),
         seed: section.integer("seed").map(|seed| seed.value),
+        checkpoints: checkpoints(&section),
     };
     section.finish();
     step
@@ -159,7 +162,7 @@ fn run(section: &Section<'_>) -> Vec<At<Template>> {
     arguments.iter().filter_map(|argument| template(section, argument)).collect()
 }
 
-fn template(section: &Section<'_>, found: &At<&str>) -> Option<At<Template>> {
+pub(super) fn template(section: &Section<'_>, found: &At<&str>) -> Option<At<Template>> {
     if found.value.contains('\0') {
         let message = "an argument cannot hold a NUL character";
         section.reader.report(Problem::at(found.span.clone(), message));

@@ -12,6 +12,10 @@ pub enum Placeholder {
     Out,
     /// `{seed}`: the step's seed.
     Seed,
+    /// `{checkpoint}`: the checkpoint that a step goes on from; in `resume` only.
+    Checkpoint,
+    /// `{until}`: the checkpoint that a step ends with, below its output; in `until` only.
+    Until,
     /// `{package}`: the folder of the packed variant; tests only.
     Package,
     /// `{data.NAME}`: a data reference's file or folder.
@@ -88,6 +92,8 @@ impl FromStr for Placeholder {
             None if text == "out" => Self::Out,
             None if text == "seed" => Self::Seed,
             None if text == "package" => Self::Package,
+            None if text == "checkpoint" => Self::Checkpoint,
+            None if text == "until" => Self::Until,
             Some(("data", name)) => Self::Data(name.parse().map_err(|_| unknown())?),
             Some(("step", name)) => Self::Step(name.parse().map_err(|_| unknown())?),
             Some(("dep", name)) => Self::Dependency(name.parse().map_err(|_| unknown())?),
@@ -135,6 +141,8 @@ impl fmt::Display for Placeholder {
             Self::Out => f.write_str("{out}"),
             Self::Seed => f.write_str("{seed}"),
             Self::Package => f.write_str("{package}"),
+            Self::Checkpoint => f.write_str("{checkpoint}"),
+            Self::Until => f.write_str("{until}"),
             Self::Data(name) => write!(f, "{{data.{name}}}"),
             Self::Step(name) => write!(f, "{{step.{name}}}"),
             Self::Dependency(name) => write!(f, "{{dep.{name}}}"),

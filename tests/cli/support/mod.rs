@@ -8,6 +8,7 @@ pub mod packages;
 pub mod python;
 pub mod refusal;
 pub mod server;
+pub mod training;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
