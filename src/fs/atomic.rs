@@ -42,6 +42,25 @@ fn make_folders_writable(folder: &Path) {
     }
 }
 
+/// Renames the folder `staged` to its place `goal`. One that is there already changes places with
+/// it in one call, so at every moment one of the two is there whole.
+///
+/// # Errors
+/// When the system refuses.
+pub fn put_folder(staged: &Path, goal: &Path) -> Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    if goal.exists() {
+        match renameat_with(CWD, staged, CWD, goal, RenameFlags::EXCHANGE) {
+            Ok(()) => return Ok(()),
+            // Some network file systems cannot.
+            Err(Errno::INVAL | Errno::NOSYS) => remove_folder(goal)?,
+            Err(errno) => return Err(Error::at("replace", goal)(errno.into())),
+        }
+    }
+    fs::rename(staged, goal).map_err(Error::at("rename a folder to", goal))
+}
+
 /// Makes the names in `folder` survive a power cut.
 ///
 /// # Errors

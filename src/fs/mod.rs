@@ -6,7 +6,7 @@ mod lock;
 mod writeback;
 
 pub use atomic::{
-    Staging, create_folder, read, read_to_string, remove_folder, sync_folder, touch,
+    Staging, create_folder, put_folder, read, read_to_string, remove_folder, sync_folder, touch,
     write_atomically, write_privately,
 };
 pub use error::{Error, Result};

@@ -149,6 +149,17 @@ pub fn trust_own(
     Ok(name)
 }
 
+/// Whether the registry in `folder` is configured, and some root of it is trusted.
+///
+/// # Errors
+/// A configuration that cannot be read.
+pub fn trusts_folder(home: &Home, folder: &Path) -> Result<bool> {
+    let folder = folder.canonicalize().map_err(fs::Error::at("find", folder))?;
+    let sources = Sources::read(home.root())?;
+    let known = sources.find(&folder.to_string_lossy()).and_then(|known| known.name.as_ref());
+    Ok(known.is_some_and(|name| Anchor::of(&home.trust(), name).is_set()))
+}
+
 /// The name that is made of a source's location, with a number where that is taken.
 fn free_name(sources: &Sources, source: &Source) -> Result<RegistryName> {
     let taken = match sources.check(source) {

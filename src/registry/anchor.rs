@@ -113,9 +113,8 @@ impl Anchor {
             Self { folder: staging.path().to_owned() }.accept_stale(until, clock.now)?;
         }
         let sight = FirstSight::of(&bytes, &view);
-        self.remove()?;
-        std::fs::rename(staging.keep(), &self.folder)
-            .map_err(fs::Error::at("rename a folder to", &self.folder))?;
+        // What was trusted before goes with the staging folder.
+        fs::put_folder(staging.path(), &self.folder)?;
         fs::sync_folder(parent)?;
         Ok(sight)
     }

@@ -102,6 +102,35 @@ fn one_command_makes_a_registry_for_one_person() {
 }
 
 #[test]
+fn making_a_registry_that_was_cut_off_is_ended_by_the_same_command() {
+    let world = World::new();
+    world.run(["registry", "init", "mine"]).succeeds();
+    // As it is where the home folder was not written any more.
+    let forget = || {
+        std::fs::remove_file(world.path("home/registries.toml")).unwrap();
+        std::fs::remove_dir_all(world.path("home/trust/registries")).unwrap();
+    };
+    forget();
+    let other = world.run(["registry", "init", "mine", "--bins", "2"]);
+    other.fails_with(&["is a registry already"]);
+    let again = world.run(["registry", "init", "mine"]).succeeds();
+    assert!(again.stderr.contains("--root-sha256"), "{}", again.stderr);
+    world.run(["info", "lm", "--registry", "mine"]).fails_with(&["no package is called lm"]);
+    world.run(["registry", "init", "mine"]).fails_with(&["is a registry already"]);
+    // Another home folder has not made it, and one in which something was published is no beginning.
+    let mut elsewhere = world.mpkg();
+    elsewhere.env("MPKG_HOME", world.path("other")).args(["registry", "init", "mine"]);
+    Finished::of(&mut elsewhere).fails_with(&["is a registry already"]);
+    assert!(!world.path("other/keys/mine-root.pem").exists());
+    let pair = Recipe::new("lm", "1.0.0").make(&world, "dist", &world.key("me"));
+    let mut publish = world.mpkg();
+    publish.args(["publish", "--to", "mine"]).args(pair.arguments());
+    Finished::of(&mut publish).succeeds();
+    forget();
+    world.run(["registry", "init", "mine"]).fails_with(&["is a registry already"]);
+}
+
+#[test]
 fn the_same_time_and_keys_make_the_same_registry() {
     let world = World::new();
     let make = |folder: &str| {

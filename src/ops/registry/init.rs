@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use super::{KeysOf, PassphraseSource};
 use crate::crypto::{KeyName, PublicKey};
 use crate::fs;
-use crate::net::Client;
+use crate::net::{Address, Client};
 use crate::ops::{key, sources};
 use crate::package::{Digest, RegistryName};
 use crate::progress::Progress;
 use crate::registry::layout;
 use crate::registry::operator::{
-    Created, Error, Lifetimes, Missing, NewRegistry, Result, RoleKeys, Signing, create,
+    Created, Error, Lifetimes, Missing, NewRegistry, Repository, Result, RoleKeys, Signing, create,
 };
 use crate::registry::tuf::Clock;
 use crate::store::Home;
@@ -112,7 +112,8 @@ pub fn with_defaults(
     }
 }
 
-/// Makes a registry. Keys that nobody named are made in the home folder. Where the keys of this
+/// Makes a registry. Keys that nobody named are made in the home folder. One that a run which was
+/// cut off made, and that this machine does not trust yet, is trusted now. Where the keys of this
 /// machine are not enough to sign for the offline roles, a draft for the others is written.
 ///
 /// # Errors
@@ -125,13 +126,39 @@ pub fn init(
     progress: &dyn Progress,
 ) -> Result<Outcome> {
     if options.folder.join(layout::MARKER).exists() {
-        return Err(Error::Exists { path: options.folder.clone() });
+        return finish(home, options, client, progress).map(Outcome::Made);
     }
     let mut new_keys = Vec::new();
+    let new = wanted(home, options, &mut |name| {
+        let key = key::new(home, name, None)?;
+        new_keys.push(key.name);
+        Ok(key.public)
+    })?;
+    let keys = KeysOf::new(home, passphrases)?;
+    let source = keys.source();
+    let signing = Signing { keys: &source, now: options.now };
+    let draft = new.draft(&signing)?;
+    let missing = draft.missing()?;
+    if let Some(file) = &options.out.clone().filter(|_| !missing.is_empty()) {
+        draft.write(file)?;
+        return Ok(Outcome::Drafted { file: file.clone(), missing });
+    }
+    let created = create(&options.folder, &draft, &signing, progress)?;
+    let clock = options.now.min(options.clock);
+    made(home, &options.folder, created, clock, client, progress)
+        .map(|made| Outcome::Made(Made { new_keys, ..made }))
+}
+
+/// Who is to sign for what. A key that is missing is asked of `make` by its name.
+fn wanted(
+    home: &Home,
+    options: &Options,
+    make: &mut dyn FnMut(&KeyName) -> Result<PublicKey>,
+) -> Result<NewRegistry> {
     let mut role = |wanted: &Wanted, usual: Usual<'_>| -> Result<RoleKeys> {
         let keys = match usual {
             Usual::Own(suffix) if wanted.keys.is_empty() => {
-                vec![own_key(home, &options.folder, suffix, &mut new_keys)?]
+                vec![own_key(home, &options.folder, suffix, make)?]
             }
             Usual::As(role) if wanted.keys.is_empty() => {
                 let threshold = wanted.threshold.unwrap_or(role.threshold);
@@ -149,7 +176,7 @@ pub fn init(
     let targets = role(&options.targets, Usual::As(&root))?;
     let online = role(&options.online, Usual::Own("online"))?;
     let timestamp = role(&options.timestamp, Usual::As(&online))?;
-    let new = NewRegistry {
+    Ok(NewRegistry {
         root,
         targets,
         bins: online.clone(),
@@ -157,20 +184,37 @@ pub fn init(
         timestamp,
         bin_bits: options.bin_bits,
         lifetimes: options.lifetimes,
-    };
-    let keys = KeysOf::new(home, passphrases)?;
-    let source = keys.source();
-    let signing = Signing { keys: &source, now: options.now };
-    let draft = new.draft(&signing)?;
-    let missing = draft.missing()?;
-    if let Some(file) = &options.out.clone().filter(|_| !missing.is_empty()) {
-        draft.write(file)?;
-        return Ok(Outcome::Drafted { file: file.clone(), missing });
+    })
+}
+
+/// Ends what a run that was cut off began: the registry that it made is there, and this machine
+/// does not trust it yet.
+fn finish(
+    home: &Home,
+    options: &Options,
+    client: &Client,
+    progress: &dyn Progress,
+) -> Result<Made> {
+    let exists = || Error::Exists { path: options.folder.clone() };
+    if sources::trusts_folder(home, &options.folder).map_err(not_trusted)? {
+        return Err(exists());
     }
-    let created = create(&options.folder, &draft, &signing, progress)?;
+    let new = wanted(home, options, &mut |_| Err(exists()))?;
+    let repository = Repository::open(&Address::Path(options.folder.clone()), client)?;
+    if !new.is_the_beginning_of(&repository)? {
+        return Err(exists());
+    }
+    let root = repository.root_bytes().to_vec();
+    let created = Created { root_sha256: Digest::of(&root), root };
     let clock = options.now.min(options.clock);
     made(home, &options.folder, created, clock, client, progress)
-        .map(|made| Outcome::Made(Made { new_keys, ..made }))
+}
+
+fn not_trusted(error: sources::Error) -> Error {
+    match error {
+        sources::Error::Sources(error) => Error::from(error),
+        sources::Error::Registry(error) => Error::Registry(error),
+    }
 }
 
 /// What was made, trusted by this machine from now on.
@@ -185,10 +229,7 @@ pub(super) fn made(
     let clock = Clock::strict(clock);
     let folder = folder.canonicalize().map_err(fs::Error::at("find", folder))?;
     let name = sources::trust_own(home, &folder, created.root, clock, client, progress);
-    let name = name.map_err(|error| match error {
-        sources::Error::Sources(error) => Error::from(error),
-        sources::Error::Registry(error) => Error::Registry(error),
-    })?;
+    let name = name.map_err(not_trusted)?;
     Ok(Made { folder, name, root_sha256: created.root_sha256, new_keys: Vec::new() })
 }
 
@@ -205,16 +246,12 @@ fn own_key(
     home: &Home,
     folder: &Path,
     suffix: &str,
-    new_keys: &mut Vec<String>,
+    make: &mut dyn FnMut(&KeyName) -> Result<PublicKey>,
 ) -> Result<PublicKey> {
     let name = key_name(folder, suffix)?;
     match key::own(home).find(&name) {
         Ok(key) => Ok(key.public),
-        Err(crate::crypto::Error::NoSuchKey { .. }) => {
-            let key = key::new(home, &name, None)?;
-            new_keys.push(key.name);
-            Ok(key.public)
-        }
+        Err(crate::crypto::Error::NoSuchKey { .. }) => make(&name),
         Err(error) => Err(error.into()),
     }
 }

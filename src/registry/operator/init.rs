@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::commit::{Signing, role_of, sign};
 use super::draft::Draft;
-use super::repository::next_root;
+use super::repository::{Repository, next_root};
 use super::settings::Lifetimes;
 use super::write::{Writer, demand_empty};
 use super::{Error, Result};
@@ -72,14 +72,7 @@ impl NewRegistry {
     /// # Errors
     /// [`Error::Role`], [`Error::TooLate`], and keys that cannot be opened.
     pub fn draft(&self, signing: &Signing<'_>) -> Result<Draft> {
-        let mut root = Root::new(self.lifetimes.root.after(signing.now)?);
-        self.root.set(&mut root, TopLevel::Root)?;
-        self.targets.set(&mut root, TopLevel::Targets)?;
-        self.snapshot.set(&mut root, TopLevel::Snapshot)?;
-        self.timestamp.set(&mut root, TopLevel::Timestamp)?;
-        let keys = self.bins.keys.iter().map(|key| (*key).into());
-        let bins = bins(self.bin_bits, keys, self.bins.threshold)?;
-        let targets = Targets::delegating(self.lifetimes.targets.after(signing.now)?, bins);
+        let (root, targets) = self.documents(signing.now)?;
         let mut draft = Draft {
             root: Some(Envelope::unsigned(&root)),
             targets: Some(Envelope::unsigned(&targets)),
@@ -88,6 +81,33 @@ impl NewRegistry {
         };
         draft.sign_with_all(signing.keys)?;
         Ok(draft)
+    }
+
+    /// Whether `found` is what a run that made this very registry left, with nothing done to it
+    /// since.
+    ///
+    /// # Errors
+    /// Those of [`NewRegistry::draft`].
+    pub fn is_the_beginning_of(&self, found: &Repository<'_>) -> Result<bool> {
+        let (root, targets) = self.documents(jiff::Timestamp::UNIX_EPOCH)?;
+        let same = |role| root.role(role) == found.root().role(role);
+        Ok(found.snapshot().version() == 1
+            && found.root().version() == 1
+            && root.keys() == found.root().keys()
+            && TopLevel::ALL.into_iter().all(same)
+            && targets.delegations == found.targets().delegations)
+    }
+
+    fn documents(&self, now: jiff::Timestamp) -> Result<(Root, Targets)> {
+        let mut root = Root::new(self.lifetimes.root.after(now)?);
+        self.root.set(&mut root, TopLevel::Root)?;
+        self.targets.set(&mut root, TopLevel::Targets)?;
+        self.snapshot.set(&mut root, TopLevel::Snapshot)?;
+        self.timestamp.set(&mut root, TopLevel::Timestamp)?;
+        let keys = self.bins.keys.iter().map(|key| (*key).into());
+        let bins = bins(self.bin_bits, keys, self.bins.threshold)?;
+        let targets = Targets::delegating(self.lifetimes.targets.after(now)?, bins);
+        Ok((root, targets))
     }
 }
 
