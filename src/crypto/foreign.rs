@@ -40,6 +40,12 @@ impl ForeignKey {
         Ok(key)
     }
 
+    /// A key that stands somewhere as text; `what` is how messages name it.
+    #[must_use]
+    pub fn of_text(text: &str, what: &str) -> Self {
+        Self { text: Zeroizing::new(text.to_owned()), what: what.to_owned() }
+    }
+
     /// The text of the file.
     pub(super) fn text(&self) -> &str {
         &self.text

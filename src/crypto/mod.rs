@@ -1,6 +1,7 @@
 //! Keys, signatures, DSSE envelopes, canonical JSON; the only place that names ed25519-dalek.
 
 pub mod canonical;
+mod claim;
 mod envelope;
 mod error;
 mod foreign;
@@ -15,6 +16,7 @@ pub mod statement;
 mod trusted;
 mod verifying;
 
+pub use claim::{RebuildClaim, Rebuildable, WHOLE};
 pub use envelope::{ENVELOPE_LIMIT, Envelope, STATEMENT_TYPE, Signature, Unknown, Verified};
 pub use error::{Error, Result};
 pub use foreign::ForeignKey;

@@ -171,6 +171,13 @@ impl Explain for Error {
             }
         }
     }
+
+    fn details(&self) -> Option<serde_json::Value> {
+        match self {
+            Self::Forbidden(error) => error.details(),
+            _ => None,
+        }
+    }
 }
 
 /// Where packages come from.
@@ -183,8 +190,9 @@ pub struct Catalogue<'a> {
     opening: Mutex<()>,
     files: Vec<LocalPackage>,
     offers: BTreeMap<Digest, Offer>,
-    trust: PathBuf,
-    known_keys: Vec<PublicKey>,
+    pub(super) trust: Trust,
+    /// Envelopes that somebody handed over.
+    pub(super) heard: Vec<Vec<u8>>,
 }
 
 /// A release and where it is to be had.
@@ -219,6 +227,8 @@ pub struct Trust {
     pub folder: PathBuf,
     /// The keys of this machine and those imported into it.
     pub known_keys: Vec<PublicKey>,
+    /// Those of them whose private halves are this machine's.
+    pub own_keys: Vec<PublicKey>,
 }
 
 impl<'a> Catalogue<'a> {
@@ -235,9 +245,8 @@ impl<'a> Catalogue<'a> {
     ) -> Result<Self> {
         let selection = selection.clone();
         let opened = selection.sources.iter().map(|_| OnceLock::new()).collect();
-        let Trust { folder: trust, known_keys } = trust;
-        let (offers, opening) = Default::default();
-        Ok(Self { selection, client, opened, opening, files, offers, trust, known_keys })
+        let (offers, opening, heard) = Default::default();
+        Ok(Self { selection, client, opened, opening, files, offers, trust, heard })
     }
 
     /// Where registries are, in the order in which they are asked.
@@ -256,7 +265,7 @@ impl<'a> Catalogue<'a> {
             let _one = self.opening.lock().expect("nobody panics while opening");
             if cell.get().is_none() {
                 let (source, clock) = (&self.selection.sources[place], self.selection.clock);
-                let opened = Registry::open(source, &self.trust, clock, self.client)?;
+                let opened = Registry::open(source, &self.trust.folder, clock, self.client)?;
                 let _ = cell.set(opened);
             }
         }
@@ -404,7 +413,7 @@ impl<'a> Catalogue<'a> {
         let Some((index, place)) = self.find(name)? else { return Ok(None) };
         let Some(publishers) = index.publishers else { return Ok(None) };
         let (changes, registry) = (&index.publisher_changes, self.asked(place));
-        match Remembered::demand(&self.trust, name, &publishers, changes, registry) {
+        match Remembered::demand(&self.trust.folder, name, &publishers, changes, registry) {
             Ok(()) => Ok(Some(publishers)),
             // What this machine remembers counts.
             Err(registry::Error::PublisherChanged { .. }) => Ok(None),
@@ -423,7 +432,7 @@ impl<'a> Catalogue<'a> {
     pub fn vouch(&self, package: Digest) -> Result<Vouched> {
         if let Some(file) = self.file(package) {
             let publishers = self.publishers_now(&file.package.index().name)?;
-            return Ok(file.vouch(&self.trust, publishers, &self.known_keys)?);
+            return Ok(file.vouch(&self.trust.folder, publishers, &self.trust.known_keys)?);
         }
         let offer = self.offer(package);
         let registry = self.asked(offer.registry);
@@ -434,7 +443,7 @@ impl<'a> Catalogue<'a> {
             return Err(registry::Error::UnsignedRelease { release, location }.into());
         };
         let (publishers, changes) = (&offer.publishers, &offer.changes);
-        Remembered::demand(&self.trust, &offer.name, publishers, changes, registry)?;
+        Remembered::demand(&self.trust.folder, &offer.name, publishers, changes, registry)?;
         let envelope = registry.attachment(package, attachment)?;
         let verified = verify_package(
             &envelope,
@@ -474,6 +483,11 @@ impl<'a> Catalogue<'a> {
     /// Whether a package is one of the package files.
     pub(super) fn is_file(&self, package: Digest) -> bool {
         self.file(package).is_some()
+    }
+
+    /// Where a package lies that is one of the package files.
+    pub(super) fn path_of(&self, package: Digest) -> Option<&Path> {
+        self.file(package).map(|file| file.package.path())
     }
 
     /// Why pickle-based files stand in a package that was looked up, where some do.

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use super::catalogue::{Catalogue, Error, Result, Trust, Vouched};
 use super::generations::lock;
-use super::key;
+use super::key::{self, KnownKey, Owner};
 use super::local::LocalPackage;
+use super::statements::handed_over;
 use super::transfer::{Traffic, Transfers};
 use crate::net::Client;
 use crate::package::{Digest, PackageName, ProfileName, Requirement};
 use crate::progress::Progress;
-use crate::registry::{Policies, Remembered, Selection};
+use crate::registry::{Allowed, Policies, Remembered, Selection};
 use crate::resolve::{Candidate, Chosen, Request, Wish};
 use crate::store::{
     Adopted, Asked, Existing, Generation, Home, InstalledPackage, PicklePolicy, Profile, Store,
@@ -71,6 +72,9 @@ pub struct Options {
     pub renewal: Renewal,
     /// What this machine's policies forbid.
     pub policies: Policies,
+    /// Files with signed statements about packages, and folders of them, for policies that ask
+    /// for some.
+    pub attestations: Vec<PathBuf>,
     /// Whether pickle-based files are let in.
     pub pickle: PicklePolicy,
     /// Whether the plan will be carried out.
@@ -103,6 +107,8 @@ pub struct Planned {
     pub change: Change,
     /// Who stands for it, where it is not there yet.
     pub vouched: Option<Vouched>,
+    /// What the policies that let it in found.
+    pub allowed: Allowed,
     /// What is to be fetched for it.
     pub traffic: Traffic,
     /// Whether the command names it.
@@ -127,8 +133,11 @@ pub struct Plan<'a> {
 /// # Errors
 /// A key file that cannot be read.
 pub fn trust(home: &Home) -> Result<Trust> {
-    let known_keys = key::list(home)?.into_iter().map(|key| key.public).collect();
-    Ok(Trust { folder: home.trust(), known_keys })
+    let keys = key::list(home)?;
+    let is_own = |key: &&KnownKey| matches!(key.owner, Owner::Own { .. });
+    let own_keys = keys.iter().filter(is_own).map(|key| key.public).collect();
+    let known_keys = keys.iter().map(|key| key.public).collect();
+    Ok(Trust { folder: home.trust(), known_keys, own_keys })
 }
 
 /// Finds out what is to be done; nothing is changed.
@@ -168,6 +177,7 @@ pub fn plan<'a>(
     let request = request(wishes, &installed, &options);
     let candidates: Vec<Candidate> = installed.iter().map(candidate_of).collect();
     let mut catalogue = Catalogue::open(&options.registries, files, trust(home)?, client)?;
+    catalogue.hear(handed_over(&options.attestations)?);
     let chosen = catalogue.solve(&request, &candidates)?;
     let mut packages = chosen
         .iter()
@@ -258,11 +268,11 @@ fn planned(
             requested: asked.or_else(|| same.requested.clone()),
             ..same.clone()
         };
-        let traffic = Traffic::default();
-        return Ok(Planned { package, change, vouched: None, traffic, named });
+        let (allowed, traffic) = Default::default();
+        return Ok(Planned { package, change, vouched: None, allowed, traffic, named });
     }
     let vouched = catalogue.vouch(candidate.digest)?;
-    catalogue.demand_allowed(candidate.digest, &vouched, &options.policies)?;
+    let allowed = catalogue.demand_allowed(candidate.digest, &vouched, &options.policies)?;
     let (change, package) = (
         before.map_or(Change::Install, |old| Change::Replace(Box::new(old.clone()))),
         InstalledPackage {
@@ -273,7 +283,7 @@ fn planned(
         },
     );
     let traffic = Traffic::default();
-    Ok(Planned { package, change, vouched: Some(vouched), traffic, named })
+    Ok(Planned { package, change, vouched: Some(vouched), allowed, traffic, named })
 }
 
 impl Plan<'_> {

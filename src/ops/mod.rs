@@ -29,6 +29,7 @@ pub mod search;
 pub mod shelf;
 pub mod sign;
 pub mod sources;
+mod statements;
 pub mod test;
 pub mod trace;
 pub mod transfer;

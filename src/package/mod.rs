@@ -10,6 +10,7 @@ mod lock;
 pub mod manifest;
 mod name;
 mod path;
+mod verdict;
 mod version;
 
 pub use digest::{Digest, Hasher, InvalidDigest};
@@ -21,4 +22,5 @@ pub use kind::{InvalidKind, Kind};
 pub use lock::{InvalidLock, LOCK_FORMAT, LOCK_NAME, LONGEST_LOCK, LockFile, LockedPackage};
 pub use name::{InvalidName, PackageName, PartName, ProfileName, RegistryName, VariantName};
 pub use path::{DEEPEST_PATH, InvalidPath, LONGEST_PATH, PackagePath};
+pub use verdict::Verdict;
 pub use version::{InvalidRequirement, InvalidVersion, PackageVersion, Requirement};

@@ -13,14 +13,14 @@ use super::agreement::{Agreement, agreement};
 use super::error::Result;
 use super::shards;
 use super::tensors::WeightsFacts;
-use super::verdict::{Tolerance, Verdict};
+use super::tolerance::Tolerance;
 use super::weights::{Weights, compare_weights, format_of};
 use crate::explain::count;
 use crate::fs::{Error as FileError, read_to_string};
 use crate::package::manifest::MANIFEST_NAME;
 use crate::package::{
     Digest, FileMode, INDEX_PATH, INPUTS_PATH, IndexedFile, PROBES_FOLDER, PackageIndex,
-    PackagePath,
+    PackagePath, Verdict,
 };
 use crate::progress::Progress;
 

@@ -8,12 +8,13 @@ mod element;
 mod error;
 mod shards;
 mod tensors;
-mod verdict;
+mod tolerance;
 mod weights;
 
+pub use crate::package::Verdict;
 pub use agreement::{Agreement, agreement};
 pub use contents::{Comparison, FileFacts, Found, Side, compare_contents};
 pub use error::{Error, Result};
 pub use tensors::{TensorFacts, Unlike, WeightsFacts};
-pub use verdict::{Tolerance, Verdict};
+pub use tolerance::Tolerance;
 pub use weights::{Weights, compare_weights};

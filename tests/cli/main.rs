@@ -31,6 +31,7 @@ mod operator_nginx;
 mod operator_serve;
 mod packing;
 mod policy;
+mod policy_rebuilds;
 mod probes;
 mod profiles;
 mod readme;

@@ -146,19 +146,15 @@ error: [default] has no key `pickel`
   |
   = help: did you mean `pickle`?
 
-error: `rebuild` cannot be taken: rules about rebuilds are not enforced yet
- --> [ROOT]/home/policy.toml:4:10
+error: [default.rebuild] or [package.NAME.rebuild] has no `of`
+ --> [ROOT]/home/policy.toml:4:1
   |
 4 | [default.rebuild]
-  |          ^^^^^^^
-
-error: `rebuild` cannot be taken: rules about rebuilds are not enforced yet
- --> [ROOT]/home/policy.toml:7:1
+  | ^^^^^^^^^^^^^^^^^
   |
-7 | rebuild = "exempt"
-  | ^^^^^^^
+  = help: add `of = ["NAME", "self"]`
 
-error: [ROOT]/home/policy.toml has 4 problems
+error: [ROOT]/home/policy.toml has 3 problems
 
 "#]]
     );

@@ -10,6 +10,7 @@ use crate::cli::words::{count, size, table};
 use crate::crypto::KeyId;
 use crate::ops::install::{Change, Options, Plan, Planned, Purpose, Renewal, Target, plan};
 use crate::ops::transfer::Traffic;
+use crate::registry::{Allowed, Rebuild};
 use crate::resolve::{InvalidWish, Wish};
 use crate::store::{Generation, InstalledPackage, PicklePolicy};
 
@@ -36,6 +37,10 @@ pub(super) struct ChangeArguments {
     /// Let in pickle-based files, which can run code when they are loaded
     #[arg(long)]
     allow_pickle: bool,
+    /// Take these signed statements about packages into account, or those in this folder, where a
+    /// policy asks for rebuilds
+    #[arg(long, value_name = "FILE|DIR")]
+    attestation: Vec<PathBuf>,
     #[command(flatten)]
     patience: Patience,
     #[command(flatten)]
@@ -73,6 +78,7 @@ pub(super) fn change(
         with,
         registries: context.registries()?,
         policies: context.policies()?,
+        attestations: flags.attestation.clone(),
         renewal,
         pickle: if flags.allow_pickle { PicklePolicy::Allow } else { PicklePolicy::Deny },
         purpose: if flags.dry_run { Purpose::Look } else { Purpose::Change },
@@ -97,6 +103,9 @@ pub(super) fn change(
     }
     let text = describe(&plan);
     warn_of_other_origins(&plan, context);
+    for warning in plan.packages.iter().flat_map(|planned| &planned.allowed.warnings) {
+        context.progress().warn(warning);
+    }
     if flags.dry_run {
         document["changed"] = json!(false);
         return Ok(Outcome::done(text, document));
@@ -173,6 +182,7 @@ fn describe(plan: &Plan<'_>) -> String {
             });
             let keys: Vec<String> = vouched.signed_by.iter().map(KeyId::short).collect();
             row.push(format!("signed by {}", keys.join(", ")));
+            row.extend(rebuilt_by(&planned.allowed));
         }
         rows.push(row);
     }
@@ -184,6 +194,16 @@ fn describe(plan: &Plan<'_>) -> String {
         ]);
     }
     table(&rows)
+}
+
+/// Whose rebuilds let a package in, or why none were asked for.
+fn rebuilt_by(allowed: &Allowed) -> Option<String> {
+    let rebuilds = allowed.rebuilds.iter();
+    let mut words: Vec<String> =
+        rebuilds.map(|one| format!("rebuilt by {} ({})", one.rebuilder, one.verdict)).collect();
+    let exempted = allowed.exempted_by.iter();
+    words.extend(exempted.map(|place| format!("exempt from rebuilds by {place}")));
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 fn to_json(plan: &Plan<'_>) -> Value {
@@ -207,6 +227,9 @@ fn to_json(plan: &Plan<'_>) -> Value {
             if planned.vouched.is_some() {
                 value["fetch-size"] = json!(planned.traffic.fetched);
                 value["saved-size"] = json!(planned.traffic.saved);
+                let rebuilds = planned.allowed.rebuilds.iter().map(Rebuild::to_json);
+                value["rebuilt-by"] = rebuilds.collect();
+                value["exempted-by"] = json!(planned.allowed.exempted_by);
             }
             value
         })

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::{Error, Rebuilt};
-use crate::crypto::statement::{Predicate, Statement, package_url};
-use crate::crypto::{Envelope, SigningKey, envelope_path};
+use crate::crypto::statement::{BUILD_TYPE, Predicate, Statement, package_url};
+use crate::crypto::{Envelope, SigningKey, WHOLE, envelope_path};
 use crate::fs::write_atomically;
 use crate::ops::sign::{Others, SignOptions, sign};
 use crate::progress::Progress;
@@ -63,6 +63,8 @@ fn predicate(rebuilt: &Rebuilt, builder: &str) -> Value {
     let changed: Vec<Value> = files.iter().filter(|file| !identical(file)).map(shortened).collect();
     facts["files-identical"] = (files.len() - changed.len()).into();
     facts["files"] = changed.into();
+    facts["extent"] = WHOLE.into();
+    facts["build-type"] = BUILD_TYPE.into();
     facts["package"] = package_url(&rebuilt.release).into();
     facts["rebuilder"] = builder.into();
     canonical(facts)

@@ -141,6 +141,11 @@ impl<'a> Section<'a> {
         array.is_some_and(|array| array.is_empty())
     }
 
+    /// Whether the key stands in the table with a string.
+    pub(crate) fn is_string(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(|value| value.get_ref().is_str())
+    }
+
     /// Every key and value, for tables whose keys are names.
     pub(crate) fn entries(
         &self,
@@ -376,14 +381,6 @@ impl<'a> Section<'a> {
                 section
             })
             .collect()
-    }
-
-    /// Reports `key`, where it stands in the table, as one that cannot be taken, and says why.
-    pub(crate) fn refuse(&self, key: &'static str, why: &str) {
-        if self.value(key).is_some() {
-            let message = format!("`{key}` cannot be taken: {why}");
-            self.reader.report(Problem::at(self.key_span(key), message));
-        }
     }
 
     /// Reports the keys that nobody asked for.

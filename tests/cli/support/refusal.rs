@@ -48,7 +48,7 @@ pub fn refused(package: &[u8], parts: &[&str]) -> Finished {
 }
 
 /// Every name below `folder` with what stands there.
-fn snapshot(folder: &Path) -> BTreeMap<String, String> {
+pub fn snapshot(folder: &Path) -> BTreeMap<String, String> {
     walk(folder).into_iter().collect()
 }
 

@@ -1,20 +1,30 @@
 //! `policy.toml`: what may be installed on this machine, beside what signatures say
 //! (spec/policy.md).
 
+mod read;
+mod rebuild;
+#[cfg(test)]
+mod tests;
+
+pub use rebuild::Rebuild;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::crypto::KeyId;
+use serde_json::Value;
+
+use super::Publishers;
+use crate::crypto::{KeyId, PublicKey};
 use crate::explain::{Explain, printable};
 use crate::fs;
-use crate::package::PackageName;
-use crate::package::document::{At, Diagnostics, Form, Problem, Section};
+use crate::package::document::{Diagnostics, Form};
+use crate::package::{Digest, PackageName, Release};
+use rebuild::RebuildRule;
 
 /// The policy's file name.
 pub const POLICY_NAME: &str = "policy.toml";
 
 const FORM: Form = Form { kind: "policy", noun: "a policy", longest: 1 << 20 };
-const NOT_YET: &str = "rules about rebuilds are not enforced yet";
 
 /// Every policy of a machine; a package must pass all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,6 +44,7 @@ struct Rules {
     pickle: Option<Ruled<Pickle>>,
     min_class: Option<Ruled<Class>>,
     keys: Option<Ruled<BTreeSet<KeyId>>>,
+    rebuild: Option<Ruled<RebuildRule>>,
 }
 
 /// A rule and the line that states it.
@@ -84,14 +95,38 @@ impl Class {
 /// What a policy looks at. What is not known fails every rule that asks for it.
 #[derive(Debug, Clone)]
 pub struct Facts<'a> {
-    /// The package's name.
-    pub name: &'a PackageName,
+    /// The package's name, version and variant.
+    pub release: &'a Release,
+    /// Its package digest.
+    pub package: Digest,
+    /// The package digest of its source.
+    pub source: Option<Digest>,
     /// Why pickle-based files stand in it, where some do.
     pub pickle_reason: Option<&'a str>,
     /// Its class; none where nobody has shown one.
     pub class: Option<Class>,
     /// The publisher keys whose signatures hold.
     pub signed_by: &'a [KeyId],
+    /// The keys that may publish the name.
+    pub publishers: &'a Publishers,
+    /// The keys whose private halves are this home folder's.
+    pub own_keys: &'a [PublicKey],
+    /// Every key that this machine knows.
+    pub known_keys: &'a [PublicKey],
+    /// The envelopes of statements about the package, from anywhere, none of them believed. They
+    /// are looked at where [`Policies::ask_about_rebuilds`].
+    pub statements: &'a [Vec<u8>],
+}
+
+/// What is to be said of a package that every policy lets in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// The rebuilds that counted.
+    pub rebuilds: Vec<Rebuild>,
+    /// The places of the rules that exempt it from being rebuilt.
+    pub exempted_by: Vec<String>,
+    /// What rebuilders found that would have been reason enough to refuse it.
+    pub warnings: Vec<String>,
 }
 
 /// A package that a policy forbids.
@@ -106,6 +141,8 @@ pub struct Forbidden {
     pub line: usize,
     /// Why.
     pub why: String,
+    /// What was asked for and what was found, where the rule is about rebuilds.
+    pub details: Option<Value>,
 }
 
 impl Explain for Forbidden {
@@ -115,6 +152,10 @@ impl Explain for Forbidden {
 
     fn hint(&self) -> Option<String> {
         Some("whoever keeps that file decides; spec/policy.md says what it can state".to_owned())
+    }
+
+    fn details(&self) -> Option<Value> {
+        self.details.clone()
     }
 }
 
@@ -169,43 +210,86 @@ impl Policies {
         Ok(Self(policies))
     }
 
-    /// Checks `facts` about `release` against every policy.
+    /// Whether a policy asks for rebuilds of `name`, so that what is said about it has to be known.
+    #[must_use]
+    pub fn ask_about_rebuilds(&self, name: &PackageName) -> bool {
+        let is_asked = |policy: &Policy| {
+            let rule = policy.rule(name, |rules| rules.rebuild.as_ref());
+            rule.is_some_and(|rule| matches!(rule.value, RebuildRule::Asked(_)))
+        };
+        self.0.iter().any(is_asked)
+    }
+
+    /// Checks a package against every policy.
     ///
     /// # Errors
     /// [`Forbidden`] with the line that forbids it.
-    pub fn check(&self, release: &str, facts: &Facts<'_>) -> Result<(), Forbidden> {
-        self.0.iter().try_for_each(|policy| policy.check(release, facts))
+    pub fn check(&self, facts: &Facts<'_>) -> Result<Allowed, Forbidden> {
+        let mut allowed = Allowed::default();
+        for policy in &self.0 {
+            policy.check(facts)?;
+            policy.check_rebuilds(facts, &mut allowed)?;
+        }
+        Ok(allowed)
     }
 }
 
 impl Policy {
-    fn parse(text: &str, file: &str) -> Result<Self, Diagnostics> {
-        FORM.parse(text, file, |root| {
-            let policy = read(&root, text, file);
-            root.finish();
-            Some(policy)
-        })
+    /// The rule for a package: its own, or else the one for all.
+    fn rule<'a, T>(
+        &'a self,
+        name: &PackageName,
+        of: impl Fn(&'a Rules) -> Option<&'a Ruled<T>>,
+    ) -> Option<&'a Ruled<T>> {
+        self.packages.get(name).and_then(&of).or_else(|| of(&self.default))
     }
 
-    fn check(&self, release: &str, facts: &Facts<'_>) -> Result<(), Forbidden> {
-        let own = self.packages.get(facts.name);
+    fn check(&self, facts: &Facts<'_>) -> Result<(), Forbidden> {
+        let name = &facts.release.name;
         let broken = [
-            own.and_then(|own| own.pickle.as_ref())
-                .or(self.default.pickle.as_ref())
+            self.rule(name, |rules| rules.pickle.as_ref())
                 .and_then(|rule| broken_pickle(rule, facts)),
-            own.and_then(|own| own.min_class.as_ref())
-                .or(self.default.min_class.as_ref())
+            self.rule(name, |rules| rules.min_class.as_ref())
                 .and_then(|rule| broken_class(rule, facts)),
-            own.and_then(|own| own.keys.as_ref())
-                .or(self.default.keys.as_ref())
-                .and_then(|rule| broken_keys(rule, facts)),
+            self.rule(name, |rules| rules.keys.as_ref()).and_then(|rule| broken_keys(rule, facts)),
         ];
         match broken.into_iter().flatten().next() {
             None => Ok(()),
-            Some(Ruled { value: why, line }) => {
-                Err(Forbidden { release: release.to_owned(), file: self.file.clone(), line, why })
+            Some(broken) => Err(self.forbids(facts, broken, None)),
+        }
+    }
+
+    fn check_rebuilds(&self, facts: &Facts<'_>, allowed: &mut Allowed) -> Result<(), Forbidden> {
+        let rule = self.rule(&facts.release.name, |rules| rules.rebuild.as_ref());
+        let Some(Ruled { value: rule, line }) = rule else { return Ok(()) };
+        let RebuildRule::Asked(asked) = rule else {
+            allowed.exempted_by.push(format!("{}, line {line}", self.file));
+            return Ok(());
+        };
+        let finding = asked.examine(facts);
+        if let Some(why) = asked.refusal(&finding) {
+            let broken = Ruled { value: why, line: *line };
+            return Err(self.forbids(facts, broken, Some(asked.details(&finding))));
+        }
+        let warnings = finding.mismatches.iter().map(Rebuild::in_words);
+        allowed.warnings.extend(warnings.map(|found| format!("{}: {found}", facts.release)));
+        for rebuild in finding.counted {
+            if !allowed.rebuilds.contains(&rebuild) {
+                allowed.rebuilds.push(rebuild);
             }
         }
+        Ok(())
+    }
+
+    fn forbids(
+        &self,
+        facts: &Facts<'_>,
+        broken: Ruled<String>,
+        details: Option<Value>,
+    ) -> Forbidden {
+        let Ruled { value: why, line } = broken;
+        let (release, file) = (facts.release.to_string(), self.file.clone());
+        Forbidden { release, file, line, why, details }
     }
 }
 
@@ -233,103 +317,4 @@ fn broken_keys(rule: &Ruled<BTreeSet<KeyId>>, facts: &Facts<'_>) -> Option<Ruled
     let signers = if keys.is_empty() { "nobody".to_owned() } else { keys.join(", ") };
     let why = format!("it is signed by {signers}, and by none of the keys that are accepted");
     Some(Ruled { value: why, line: rule.line })
-}
-
-fn read(root: &Section<'_>, text: &str, file: &str) -> Policy {
-    let mut policy = Policy { file: printable(file), ..Policy::default() };
-    if let Some(section) = root.section("default", "[default]") {
-        policy.default = rules(section, text);
-    }
-    let Some(packages) = root.section("package", "[package.NAME]") else { return policy };
-    for (key, value) in packages.entries() {
-        let name: Option<At<PackageName>> = packages.reader.name(&key);
-        let Some(section) = packages.table_of("[package.NAME]", value) else {
-            let message = format!("`package.{}` is a table", key.value);
-            packages.reader.report(Problem::at(key.span, message));
-            continue;
-        };
-        let rules = rules(section, text);
-        if let Some(name) = name {
-            policy.packages.insert(name.value, rules);
-        }
-    }
-    policy
-}
-
-fn rules(section: Section<'_>, text: &str) -> Rules {
-    let line = |key: &str| text[..section.key_span(key).start].matches('\n').count() + 1;
-    // Signatures are always required; the word is there for people to read.
-    section.word("publisher", &["required"], |word| word);
-    let pickle = section.word("pickle", &[Pickle::Deny, Pickle::Ask], |word| match word {
-        Pickle::Deny => "deny",
-        Pickle::Ask => "ask",
-    });
-    let min_class = section.word("min-class", Class::ALL, Class::as_str);
-    let keys = section.strings("keys");
-    let keys = keys.iter().filter_map(|found| section.reader.parse(found));
-    let keys: BTreeSet<KeyId> = keys.map(|key| key.value).collect();
-    // A rule that is read and not held would be worse than none.
-    section.refuse("rebuild", NOT_YET);
-    let rules = Rules {
-        pickle: pickle.map(|value| Ruled { value, line: line("pickle") }),
-        min_class: min_class.map(|value| Ruled { value, line: line("min-class") }),
-        keys: section.has("keys").then(|| Ruled { value: keys, line: line("keys") }),
-    };
-    section.finish();
-    rules
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(text: &str) -> PackageName {
-        text.parse().unwrap()
-    }
-
-    fn facts(name: &PackageName, class: Option<Class>) -> Facts<'_> {
-        Facts { name, pickle_reason: None, class, signed_by: &[] }
-    }
-
-    fn policies(texts: &[&str]) -> Policies {
-        let parse = |(place, text): (usize, &&str)| {
-            Policy::parse(text, &format!("p{place}")).unwrap_or_else(|e| panic!("{e}"))
-        };
-        Policies(texts.iter().enumerate().map(parse).collect())
-    }
-
-    #[test]
-    fn an_unknown_class_meets_only_non_free() {
-        let lm = name("lm");
-        for (word, least) in [("non-free", None), ("toxic-candy", Some(Class::ToxicCandy))] {
-            let policy = policies(&[&format!("[default]\nmin-class = \"{word}\"")]);
-            assert_eq!(policy.check("lm 1.0.0", &facts(&lm, None)).is_ok(), least.is_none());
-            assert!(policy.check("lm 1.0.0", &facts(&lm, least.or(Some(Class::Main)))).is_ok());
-        }
-    }
-
-    #[test]
-    fn one_policy_does_not_loosen_another() {
-        let strict = "[default]\nmin-class = \"main\"";
-        let loose = "[default]\nmin-class = \"non-free\"\n[package.lm]\nmin-class = \"non-free\"";
-        for order in [[strict, loose], [loose, strict]] {
-            let lm = name("lm");
-            let refused = policies(&order).check("lm 1.0.0", &facts(&lm, None)).unwrap_err();
-            assert!(
-                refused
-                    .to_string()
-                    .ends_with("line 2: its class must be main or better, and is not known")
-            );
-        }
-        // Within one file the package's own section counts.
-        let one = policies(&[&format!("{strict}\n[package.lm]\nmin-class = \"non-free\"")]);
-        assert!(one.check("lm 1.0.0", &facts(&name("lm"), None)).is_ok());
-        assert!(one.check("xy 1.0.0", &facts(&name("xy"), None)).is_err());
-    }
-
-    #[test]
-    fn no_keys_at_all_accept_nobody() {
-        let refused = policies(&["[default]\nkeys = []"]).check("lm", &facts(&name("lm"), None));
-        assert!(refused.unwrap_err().why.starts_with("it is signed by nobody"));
-    }
 }
