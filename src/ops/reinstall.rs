@@ -51,7 +51,8 @@ pub fn reinstall(
             });
         }
         let vouched = catalogue.vouch(installed.package)?;
-        catalogue.demand_allowed(installed.package, &vouched, sources.policies)?;
+        let allowed = catalogue.demand_allowed(installed.package, &vouched, sources.policies)?;
+        allowed.warnings.iter().for_each(|warning| progress.warn(warning));
         // Of a damaged package all that is not damaged can be used again.
         Transfers::prepare(&catalogue, &[installed.package], home)?.carry_out(
             &catalogue,

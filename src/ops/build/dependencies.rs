@@ -206,7 +206,8 @@ fn search<'a>(
             None if shelf.index(digest).is_some() => Place::Cache,
             None => {
                 let vouched = catalogue.vouch(digest)?;
-                catalogue.demand_allowed(digest, &vouched, setting.policies)?;
+                let allowed = catalogue.demand_allowed(digest, &vouched, setting.policies)?;
+                allowed.warnings.iter().for_each(|warning| setting.progress.warn(warning));
                 Place::Registry { location: vouched.origin, size: vouched.fetch_size }
             }
         };
@@ -338,7 +339,8 @@ impl Dependencies<'_> {
             return Err(BuildError::Gone { package: format!("{name} {version} ({digest})") });
         }
         let vouched = catalogue.vouch(*digest)?;
-        catalogue.demand_allowed(*digest, &vouched, setting.policies)?;
+        let allowed = catalogue.demand_allowed(*digest, &vouched, setting.policies)?;
+        allowed.warnings.iter().for_each(|warning| setting.progress.warn(warning));
         Ok(catalogue.fetch(*digest, setting.progress)?)
     }
 }
