@@ -10,6 +10,7 @@ pub mod generations;
 pub mod init;
 pub mod install;
 pub mod key;
+pub mod licenses;
 pub mod lineage;
 pub mod list;
 pub mod local;

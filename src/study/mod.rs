@@ -1,6 +1,8 @@
 //! What can be learnt of a model because its source is there (spec/study.md).
 
 mod error;
+pub mod facts;
+pub mod licences;
 pub mod trace;
 
 pub use error::{Error, Result};

@@ -22,6 +22,7 @@ mod faults_http;
 mod init;
 mod install;
 mod keys;
+mod licenses;
 mod loaders;
 mod manifest;
 mod operator;

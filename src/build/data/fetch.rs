@@ -113,6 +113,11 @@ pub(super) struct Piece<'p> {
 }
 
 impl<'p> Piece<'p> {
+    /// A file of which neither addresses nor size are known.
+    pub(super) fn unknown(reference: &'p PartName, digest: Digest) -> Self {
+        Self { reference, label: reference.to_string(), urls: &[], digest, size: 0 }
+    }
+
     /// The same file, from one of its addresses alone.
     pub(super) fn only_from(&self, url: &'p DataAddress) -> Self {
         Self { urls: std::slice::from_ref(url), ..self.clone() }
@@ -149,9 +154,15 @@ impl Survey {
 }
 
 /// An archive that members are taken from; it goes when nobody needs it any more.
-struct Archive {
+pub(super) struct Archive {
     path: PathBuf,
     _keeps: Keeps,
+}
+
+impl Archive {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 #[expect(dead_code, reason = "these are held so that they are dropped at the right time")]
@@ -468,7 +479,7 @@ impl<'a> Fetcher<'a> {
     }
 
     /// The archive at `origin`, fetched once however many members are taken from it.
-    fn archive(
+    pub(super) fn archive(
         &self,
         origin: &Origin,
         piece: &Piece<'_>,

@@ -14,6 +14,7 @@ mod materialise;
 mod member;
 mod parallel;
 mod pypi;
+mod read;
 mod select;
 mod shards;
 mod tool;

@@ -132,6 +132,61 @@ pub fn locked(text: &str, name: &str) -> Result<Vec<(String, String)>> {
     Ok(packages.into_iter().map(|package| (package.name, package.version)).collect())
 }
 
+/// A project that a lock file pins, with its wheels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedProject {
+    /// Its name, in its normal form.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The digests of the wheels that will do.
+    pub digests: Vec<Digest>,
+}
+
+impl LockedProject {
+    /// One of its wheels that lies in the cache folder `cache`, if one does.
+    #[must_use]
+    pub fn cached(&self, cache: &Path) -> Option<(Digest, PathBuf)> {
+        self.digests.iter().find_map(|digest| {
+            let folder = cache.join("wheels").join(digest.to_string());
+            let entries = std::fs::read_dir(folder).ok()?;
+            let mut paths: Vec<PathBuf> = entries.filter_map(|it| Some(it.ok()?.path())).collect();
+            paths.sort();
+            let is_wheel = |path: &PathBuf| path.extension().is_some_and(|end| end == "whl");
+            paths.into_iter().find(is_wheel).map(|path| (*digest, path))
+        })
+    }
+}
+
+/// The projects that the lock file of `section` pins, for the source tree in `tree`; none without
+/// a lock file.
+///
+/// # Errors
+/// When the lock file cannot be read or is not sound.
+pub fn projects(section: &EnvironmentSection, tree: &Path) -> Result<Vec<LockedProject>> {
+    let Some(path) = &section.lock else { return Ok(Vec::new()) };
+    let packages = read_lock(tree, path.as_str())?.packages.into_iter();
+    let project = |one: lock::Locked| LockedProject {
+        name: one.name,
+        version: one.version,
+        digests: one.digests.into_iter().collect(),
+    };
+    Ok(packages.map(project).collect())
+}
+
+/// The text members of the wheel at `path` that `wanted` chooses by their names, at most `limit`
+/// bytes of each; a longer one is left out.
+///
+/// # Errors
+/// When it is no wheel that can be read.
+pub fn wheel_members(
+    path: &Path,
+    wanted: impl Fn(&str) -> bool,
+    limit: u64,
+) -> Result<BTreeMap<String, Vec<u8>>> {
+    wheel::members(path, wanted, limit)
+}
+
 fn read_lock(tree: &Path, name: &str) -> Result<lock::LockFile> {
     let path = tree.join(name);
     let text = fs::read_to_string(&path, LONGEST_LOCK)?;

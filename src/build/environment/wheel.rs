@@ -94,6 +94,37 @@ pub(super) fn unpack(path: &Path, into: &Destination) -> Result<()> {
     wheel.write_entry_points(&scripts)
 }
 
+/// Reads the members of the wheel at `path` that `wanted` chooses, at most `limit` bytes of each; a
+/// longer one is left out.
+pub(super) fn members(
+    path: &Path,
+    wanted: impl Fn(&str) -> bool,
+    limit: u64,
+) -> Result<BTreeMap<String, Vec<u8>>> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let bad = |reason: String| Error::BadWheel {
+        name: name.clone(),
+        reason: crate::explain::printable(&reason),
+    };
+    let file = File::open(path).map_err(fs::Error::at("open", path))?;
+    let mut archive = zip::ZipArchive::new(file).map_err(|error| bad(error.to_string()))?;
+    let mut found = BTreeMap::new();
+    for index in 0..archive.len().min(MOST_FILES) {
+        let entry = archive.by_index(index).map_err(|error| bad(error.to_string()))?;
+        let member = entry.name().map_err(|error| bad(error.to_string()))?.into_owned();
+        if entry.is_dir() || !wanted(&member) {
+            continue;
+        }
+        let mut text = Vec::new();
+        let read = entry.take(limit.saturating_add(1)).read_to_end(&mut text);
+        read.map_err(|error| bad(error.to_string()))?;
+        if text.len() as u64 <= limit {
+            found.insert(member, text);
+        }
+    }
+    Ok(found)
+}
+
 struct Unpacking<'a> {
     name: String,
     into: &'a Destination,

@@ -12,6 +12,7 @@ mod info;
 mod init;
 mod install;
 mod key;
+mod licenses;
 mod list;
 mod man;
 mod pack;
@@ -100,6 +101,8 @@ pub(super) enum Command {
     /// Reads a repository of The Update Framework, as its conformance suite asks for
     #[command(hide = true)]
     Tuf(tuf::Arguments),
+    /// Says which licence everything has that a package was made from, and on whose word
+    Licenses(licenses::Arguments),
     /// Finds passages of a text that stand verbatim in a model's training data
     Trace(trace::Arguments),
     /// Shows what a package was built from: data, tokenizer, base, adapter
@@ -141,6 +144,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Outcome, Failur
         Command::Profiles(arguments) => profiles::run(arguments, context),
         Command::Gc(arguments) => gc::run(&arguments, context),
         Command::Tuf(arguments) => tuf::run(arguments, context),
+        Command::Licenses(arguments) => licenses::run(&arguments, context),
         Command::Trace(arguments) => trace::run(arguments, context),
         Command::Tree(arguments) => tree::run(&arguments, context),
         Command::Completions(arguments) => completions::run(arguments, context),
