@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::sandbox::Plan;
 pub use super::sandbox::{Access, Mount};
+use super::variation::Variation;
 use crate::package::manifest::Resources;
 
 /// One command to be run: a step or a test. Its paths are those that it sees inside.
@@ -76,6 +77,9 @@ pub trait Executor {
     /// # Errors
     /// When it cannot be opened.
     fn shell(&self, job: &Job) -> Result<(), JobError>;
+
+    /// The same place with one thing changed in it; what runs there is tainted by that.
+    fn varied(&self, variation: &Variation) -> Box<dyn Executor>;
 
     /// The word for the sandbox that jobs run in, such as `full`.
     fn level(&self) -> &'static str;

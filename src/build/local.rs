@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 
 use super::executor::{Done, Executor, Job, JobError};
-use super::sandbox::{self, Ended, Plan, SandboxLevel, Sandboxed};
+use super::sandbox::{self, Ended, Limits, Plan, SandboxLevel, Sandboxed};
+use super::variation::Variation;
 
 /// Runs jobs on this machine.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Local {
     mpkg: PathBuf,
     level: SandboxLevel,
     plan: Plan,
+    variation: Option<Variation>,
 }
 
 impl Local {
@@ -21,19 +23,25 @@ impl Local {
     /// When nothing here can keep a job off the network.
     pub fn new(level: SandboxLevel, mpkg: PathBuf) -> Result<Self, sandbox::Error> {
         let plan = sandbox::plan(level, &mpkg)?;
-        Ok(Self { mpkg, level, plan })
+        Ok(Self { mpkg, level, plan, variation: None })
     }
 
     fn sandboxed(&self, job: &Job) -> Sandboxed {
+        let mut variables = job.variables.clone();
+        let mut limits = Limits::from(&job.resources);
+        if let Some(variation) = &self.variation {
+            variation.change(&mut variables, limits.cpus);
+            limits.cpus = variation.cpus(limits.cpus);
+        }
         Sandboxed {
             mpkg: self.mpkg.clone(),
             program: job.program.display().to_string(),
             arguments: job.arguments.clone(),
-            variables: job.variables.clone(),
+            variables,
             working_folder: job.working_folder.clone(),
             mounts: job.mounts.clone(),
             scratch: job.scratch.clone(),
-            limits: (&job.resources).into(),
+            limits,
             plan: self.plan.clone(),
             gpus: job.resources.gpus,
         }
@@ -45,7 +53,13 @@ impl Local {
             cpu_seconds: (ended.cpu_user + ended.cpu_system).as_secs_f64(),
             peak_memory: ended.peak_memory,
             layers: ended.layers.clone(),
-            tainted: self.plan.taint().map(str::to_owned).into_iter().collect(),
+            tainted: self
+                .plan
+                .taint()
+                .map(str::to_owned)
+                .into_iter()
+                .chain(self.variation.as_ref().map(Variation::taint))
+                .collect(),
         }
     }
 }
@@ -76,6 +90,12 @@ impl Executor for Local {
         };
         sandbox::run_on_terminal(&sandboxed)?;
         Ok(())
+    }
+
+    fn varied(&self, variation: &Variation) -> Box<dyn Executor> {
+        let conditions = variation.conditions().clone();
+        let plan = Plan { conditions, ..self.plan.clone() };
+        Box::new(Self { plan, variation: Some(variation.clone()), ..self.clone() })
     }
 
     fn level(&self) -> &'static str {

@@ -25,6 +25,7 @@ pub mod source;
 pub mod steps;
 pub mod surroundings;
 pub mod tree;
+pub mod variation;
 pub mod view;
 pub mod work;
 

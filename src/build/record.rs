@@ -85,6 +85,14 @@ pub struct Seconds {
     pub test: f64,
 }
 
+impl Seconds {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> f64 {
+        self.prepare + self.steps + self.pack + self.test
+    }
+}
+
 /// The source package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

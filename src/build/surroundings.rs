@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn programs_are_found_or_named() {
-        let plan = Plan { namespaces: None, landlock: None, seccomp: false };
+        let plan = Plan::none();
         let tree = (Path::new("/nowhere"), Path::new("/mpkg/tree"));
         let found = nothing().program("step \"x\"", "sh", tree, &plan).unwrap();
         assert!(found.path.is_absolute() && found.unpinned.is_some());

@@ -8,6 +8,7 @@ mod failure;
 mod outcome;
 mod passphrase;
 mod terminal;
+mod vary;
 mod words;
 mod workshop;
 

@@ -1,7 +1,7 @@
 //! A binary package that somebody names: by its file, or as a release in a registry.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::build::Setting;
 use super::catalogue::{self, Catalogue, open};
@@ -9,7 +9,7 @@ use super::install;
 use crate::archive::Package;
 use crate::build::record::BuildRecord;
 use crate::explain::Explain;
-use crate::fs::{Error as FileError, create_folder, read_to_string};
+use crate::fs::{Error as FileError, Lock, read_to_string, remove_folder};
 use crate::package::{PackageType, PackageVersion, VariantName};
 use crate::registry::AttachmentRole;
 use crate::reproduce::Side;
@@ -135,11 +135,15 @@ fn no_release(wish: &Wish, mut exists: Vec<(PackageVersion, Option<VariantName>)
     Error::NoRelease { wish: wish.to_string(), exists }
 }
 
+/// What the folder of an unpacked package is named at first.
+const STAGING: &str = ".staging-";
+
 /// A package that lies unpacked in a folder of its own, which goes with it.
 #[derive(Debug)]
 pub struct Unpacked {
     package: Package,
     folder: tempfile::TempDir,
+    _lock: Lock,
 }
 
 impl Unpacked {
@@ -149,9 +153,9 @@ impl Unpacked {
     /// When it is not sound, or nothing can be written.
     pub fn of(package: Package, setting: &Setting<'_>) -> Result<Self, Error> {
         let shelf = setting.home.cache().join("comparisons");
-        create_folder(&shelf).map_err(catalogue::Error::from)?;
+        let lock = clean(&shelf).map_err(catalogue::Error::from)?;
         let folder = tempfile::Builder::new()
-            .prefix(".staging-")
+            .prefix(STAGING)
             .tempdir_in(&shelf)
             .map_err(FileError::at("create a folder in", &shelf))
             .map_err(catalogue::Error::from)?;
@@ -159,7 +163,7 @@ impl Unpacked {
         package.extract(folder.path(), threads, setting.progress).map_err(|source| {
             catalogue::Error::Package { path: package.path().to_owned(), source }
         })?;
-        Ok(Self { package, folder })
+        Ok(Self { package, folder, _lock: lock })
     }
 
     /// The package.
@@ -173,4 +177,19 @@ impl Unpacked {
     pub fn side(&self) -> Side<'_> {
         Side { folder: self.folder.path(), index: self.package.index() }
     }
+}
+
+/// Begins to use the folder of unpacked packages. Where nobody else does, what those that were
+/// killed have left there is removed first.
+fn clean(shelf: &Path) -> Result<Lock, FileError> {
+    let path = shelf.join("lock");
+    if let Some(_alone) = Lock::try_acquire(&path)? {
+        let entries = std::fs::read_dir(shelf).map_err(FileError::at("read", shelf))?;
+        for entry in entries.filter_map(Result::ok) {
+            if entry.file_name().to_string_lossy().starts_with(STAGING) {
+                remove_folder(&entry.path())?;
+            }
+        }
+    }
+    Lock::share(&path, || {})
 }

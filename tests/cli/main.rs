@@ -46,4 +46,5 @@ mod trace;
 mod transfer;
 mod tree;
 mod tuf;
+mod vary;
 mod weights;

@@ -187,6 +187,14 @@ pub fn wheel_members(
     wheel::members(path, wanted, limit)
 }
 
+/// The locales that the program `locale` knows of; none where there is no such program.
+#[must_use]
+pub fn locales(search_path: &[PathBuf]) -> Vec<String> {
+    let program = programs::search("locale", search_path);
+    let answer = program.and_then(|program| programs::ask(&program, &["-a"]).ok());
+    answer.unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect()
+}
+
 fn read_lock(tree: &Path, name: &str) -> Result<lock::LockFile> {
     let path = tree.join(name);
     let text = fs::read_to_string(&path, LONGEST_LOCK)?;

@@ -59,8 +59,7 @@ pub fn page(record: &BuildRecord) -> String {
 }
 
 fn heading(page: &mut String, record: &BuildRecord) {
-    let total =
-        record.seconds.prepare + record.seconds.steps + record.seconds.pack + record.seconds.test;
+    let total = record.seconds.total();
     let _ = writeln!(
         page,
         "<h1>{} <small>{}</small></h1>\n<p>{}</p>\n<p class=\"soft\">{} · {} · built {} in {} by mpkg {} · {} reproducibility promised{}</p>",

@@ -11,12 +11,15 @@
 //! and, where the kernel gives no namespaces, the warden keeps watch itself. Each dies with the
 //! one before it.
 
+mod clock;
+mod conditions;
 mod devices;
 mod error;
 mod group;
 mod landlock;
 mod mounts;
 mod namespaces;
+mod order;
 mod output;
 mod plan;
 mod privileges;
@@ -29,6 +32,7 @@ mod supervise;
 mod system;
 mod watch;
 
+pub use conditions::{Conditions, FolderOrder, User};
 pub use error::{Error, Result};
 pub use plan::{Access, Mount, Namespaces, Plan, SandboxLevel, plan};
 pub use reentry::reenter;

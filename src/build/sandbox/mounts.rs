@@ -11,8 +11,10 @@ use rustix::mount::{
     unmount,
 };
 
-use super::namespaces::{INSIDE_ID, write};
-use super::plan::{Access, Namespaces};
+use super::conditions::FolderOrder;
+use super::namespaces::write;
+use super::order;
+use super::plan::{Access, Mount, Namespaces};
 use super::scratch::mount_point;
 use super::settings::{Failure, Made, Order};
 use super::system::{Depth, set_mount_attributes};
@@ -46,7 +48,10 @@ pub(super) fn build(order: &Order) -> Made<()> {
     tree.add_devices()?;
     tree.add_processes()?;
     for mount in &order.mounts {
-        tree.bind(&mount.outside, &mount.inside, mount.access)?;
+        match tree.is_reversed(mount) {
+            true => tree.bind_reversed(mount)?,
+            false => tree.bind(&mount.outside, &mount.inside, mount.access)?,
+        }
     }
     tree.become_root()
 }
@@ -86,13 +91,17 @@ impl Tree<'_> {
                 self.bind(Path::new(name), Path::new(name), Access::ReadOnly)?;
             }
         }
+        let conditions = &self.order.plan.conditions;
+        let name = &conditions.user.name;
         let id = match self.order.plan.namespaces {
             Some(Namespaces::Root) => 0,
-            _ => INSIDE_ID,
+            _ => conditions.user.id,
         };
+        let home = conditions.place("home");
+        let home = home.display();
         let files = [
-            ("passwd", format!("build:x:{id}:{id}:build:/mpkg/home:/bin/sh\n")),
-            ("group", format!("build:x:{id}:\n")),
+            ("passwd", format!("{name}:x:{id}:{id}:{name}:{home}:/bin/sh\n")),
+            ("group", format!("{name}:x:{id}:\n")),
             ("hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
             ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".to_owned()),
             ("hostname", "mpkg\n".to_owned()),
@@ -158,6 +167,30 @@ impl Tree<'_> {
 
     fn shown(&self, path: &Path) -> String {
         format!("/{}", path.strip_prefix(&self.root).unwrap_or(path).display())
+    }
+
+    /// Whether the command is to find the entries of a folder the other way round: those that the
+    /// build gives it, but not the software.
+    fn is_reversed(&self, mount: &Mount) -> bool {
+        let conditions = &self.order.plan.conditions;
+        conditions.folders == FolderOrder::Reversed
+            && mount.access == Access::ReadOnly
+            && mount.inside.starts_with(&conditions.root)
+            && !mount.inside.starts_with(conditions.place("env"))
+            && mount.outside.is_dir()
+    }
+
+    /// Shows a folder with its entries the other way round: each file of it is mounted into a
+    /// folder in memory, in which the order is that of their making.
+    fn bind_reversed(&self, mount: &Mount) -> Made<()> {
+        let goal = self.at(&mount.inside);
+        self.make_folder(&goal)?;
+        let order = order::Reversal::try_on(&goal)?;
+        order.of(&mount.outside, &goal, &mut |file, goal| {
+            mount_bind_recursive(file, goal)?;
+            let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+            set_mount_attributes(goal, attributes | libc::MOUNT_ATTR_RDONLY, Depth::This)
+        })
     }
 
     fn bind(&self, outside: &Path, inside: &Path, access: Access) -> Made<()> {

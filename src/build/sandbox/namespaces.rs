@@ -5,12 +5,10 @@ use std::io;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
+use super::conditions::Conditions;
 use super::plan::Namespaces;
 use super::settings::Status;
 use super::system::{self, Fork, Wait};
-
-/// The user and group that a command sees itself as below a user namespace.
-pub(super) const INSIDE_ID: u32 = 1000;
 
 /// Which kind of namespaces this system gives, found out by making them.
 pub(super) fn available() -> Option<Namespaces> {
@@ -20,13 +18,14 @@ pub(super) fn available() -> Option<Namespaces> {
     (rustix::process::geteuid().is_root() && trial(Namespaces::Root)).then_some(Namespaces::Root)
 }
 
-/// Moves this process, and for processes its coming children, into new namespaces.
-pub(super) fn enter(kind: Namespaces) -> io::Result<()> {
+/// Moves this process, and for processes its coming children, into new namespaces; below a user
+/// namespace it becomes the user and the group number `id`.
+pub(super) fn enter(kind: Namespaces, id: u32) -> io::Result<()> {
     if rustix::process::geteuid().is_root() {
         rustix::thread::set_thread_groups(&[])?;
     }
     if kind == Namespaces::User {
-        enter_user_namespace()?;
+        enter_user_namespace(id)?;
     }
     let flags = UnshareFlags::NEWNS
         | UnshareFlags::NEWPID
@@ -40,11 +39,11 @@ pub(super) fn enter(kind: Namespaces) -> io::Result<()> {
     Ok(())
 }
 
-fn enter_user_namespace() -> io::Result<()> {
+fn enter_user_namespace(id: u32) -> io::Result<()> {
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
     // SAFETY: as in `enter`.
     unsafe { unshare_unsafe(UnshareFlags::NEWUSER) }?;
-    let line = |outside: u32| format!("{INSIDE_ID} {outside} 1\n");
+    let line = |outside: u32| format!("{id} {outside} 1\n");
     write("/proc/self/setgroups", "deny")?;
     write("/proc/self/uid_map", &line(user.as_raw()))?;
     write("/proc/self/gid_map", &line(group.as_raw()))
@@ -61,7 +60,8 @@ pub(super) fn write(path: &str, text: &str) -> io::Result<()> {
 fn trial(kind: Namespaces) -> bool {
     match system::fork() {
         Ok(Fork::Child) => {
-            let done = enter(kind).and_then(|()| within_a_child(mount_something));
+            let done = enter(kind, Conditions::default().user.id)
+                .and_then(|()| within_a_child(mount_something));
             system::exit(i32::from(done.is_err()))
         }
         Ok(Fork::Parent(id)) => ended_well(id),

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
+use super::conditions::Conditions;
 use super::error::{Error, Result};
 use super::reentry;
 
@@ -62,6 +63,10 @@ pub struct Plan {
     pub landlock: Option<u32>,
     /// The filter of system calls.
     pub seccomp: bool,
+    /// Whether programs can be given another clock here.
+    pub clock: bool,
+    /// What the command finds around it.
+    pub conditions: Conditions,
 }
 
 /// What a command may do with a file or folder.
@@ -91,7 +96,7 @@ pub struct Mount {
 /// [`Error::NoNetworkControl`] when nothing can keep a build off the network, unless `level` is
 /// [`SandboxLevel::None`].
 pub fn plan(level: SandboxLevel, mpkg: &Path) -> Result<Plan> {
-    let nothing = Plan { namespaces: None, landlock: None, seccomp: false };
+    let nothing = Plan::none();
     if level == SandboxLevel::None {
         return Ok(nothing);
     }
@@ -99,7 +104,7 @@ pub fn plan(level: SandboxLevel, mpkg: &Path) -> Result<Plan> {
     let plan = match level {
         SandboxLevel::Full => available,
         SandboxLevel::Landlock => Plan { namespaces: None, ..available },
-        SandboxLevel::Seccomp => Plan { seccomp: available.seccomp, ..nothing },
+        SandboxLevel::Seccomp => Plan { namespaces: None, landlock: None, ..available },
         SandboxLevel::None => nothing,
     };
     match plan.namespaces.is_some() || plan.seccomp {
@@ -122,13 +127,25 @@ fn probe(mpkg: &Path) -> Result<Plan> {
 }
 
 impl Plan {
+    /// No layer at all.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            namespaces: None,
+            landlock: None,
+            seccomp: false,
+            clock: super::clock::can_be_moved(),
+            conditions: Conditions::default(),
+        }
+    }
+
     /// Where a command sees `outside` when it is given as `name`, such as `source` or
     /// `data/plays`: at `/mpkg/NAME` where it has mounts of its own, so that nothing in it
     /// depends on where the build was made; else where it lies.
     #[must_use]
     pub fn mount(&self, outside: &Path, name: &str, access: Access) -> Mount {
         let inside = match self.namespaces {
-            Some(_) => Path::new("/mpkg").join(name),
+            Some(_) => self.conditions.place(name),
             None => outside.to_owned(),
         };
         Mount { outside: outside.to_owned(), inside, access }

@@ -37,7 +37,12 @@ pub fn reenter() -> Option<ExitCode> {
 fn probe() -> Plan {
     system::hold_child_signals();
     let seccomp = system::has_seccomp() && super::seccomp::knows_this_machine();
-    Plan { namespaces: namespaces::available(), landlock: system::landlock_version(), seccomp }
+    Plan {
+        namespaces: namespaces::available(),
+        landlock: system::landlock_version(),
+        seccomp,
+        ..Plan::none()
+    }
 }
 
 fn warden(settings: &Path) -> ExitCode {
@@ -75,7 +80,8 @@ fn below_namespaces(order: &Order, kind: Namespaces, report: &File) -> Made<Opti
         let _ = rustix::process::setsid();
     }
     supervise::be_first_to_go();
-    namespaces::enter(kind).map_err(Failure::when("make namespaces"))?;
+    namespaces::enter(kind, order.plan.conditions.user.id)
+        .map_err(Failure::when("make namespaces"))?;
     // Changed credentials have taken back what was said before.
     supervise::die_with(order.parent)?;
     let (lifeline, held) = std::io::pipe().map_err(Failure::when("make a pipe"))?;

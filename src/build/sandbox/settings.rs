@@ -77,7 +77,7 @@ impl Order {
         group: Option<PathBuf>,
     ) -> Self {
         let (home, temporary) = match sandboxed.plan.namespaces {
-            Some(_) => (PathBuf::from("/mpkg/home"), PathBuf::from("/tmp")),
+            Some(_) => (sandboxed.plan.conditions.place("home"), PathBuf::from("/tmp")),
             None => (scratch.home(), scratch.temporary()),
         };
         let mut mounts = sandboxed.mounts.clone();

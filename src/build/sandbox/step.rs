@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
+use super::clock::Clock;
 use super::settings::{Failure, Made, Order, Stage, Terminal};
 use super::system::{self, Fork, Turns};
 use super::{landlock, privileges, seccomp};
@@ -14,15 +15,25 @@ use super::{landlock, privileges, seccomp};
 /// Starts the command and returns its process id.
 pub(super) fn start(order: &Order) -> Made<i32> {
     let (mut failure, mut told) = io::pipe().map_err(Failure::when("make a pipe"))?;
-    match system::fork().map_err(Failure::when("start a process"))? {
+    let followed = Clock::moved(order.plan.conditions.clock).is_some();
+    let (mut leave, mut given) = io::pipe().map_err(Failure::when("make a pipe"))?;
+    match fork(followed).map_err(Failure::when("start a process"))? {
         Fork::Child => {
-            drop(failure);
+            drop((failure, given));
+            if followed {
+                // An end without a byte is the end of the watch, and of this process with it.
+                let _ = leave.read(&mut [0]);
+            }
             let failed = turn_into_command(order);
             let _ = told.write_all(&serde_json::to_vec(&failed).unwrap_or_default());
             system::exit(127)
         }
         Fork::Parent(id) => {
-            drop(told);
+            drop((told, leave));
+            if followed {
+                Clock::follow(id).map_err(Failure::when("give the command another clock"))?;
+                given.write_all(&[0]).map_err(Failure::when("let the command begin"))?;
+            }
             let mut text = Vec::new();
             // The pipe closes by itself when the command starts.
             let read = failure.read_to_end(&mut text);
@@ -35,6 +46,22 @@ pub(super) fn start(order: &Order) -> Made<i32> {
             }
         }
     }
+}
+
+/// Makes the process that becomes the command. One that is `followed` must be open to its watch
+/// while it is no other program yet.
+fn fork(followed: bool) -> io::Result<Fork> {
+    use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
+    if !followed {
+        return system::fork();
+    }
+    let usual = dumpable_behavior()?;
+    set_dumpable_behavior(DumpableBehavior::Dumpable)?;
+    let forked = system::fork()?;
+    if let Fork::Parent(_) = forked {
+        set_dumpable_behavior(usual)?;
+    }
+    Ok(forked)
 }
 
 /// Returns only on failure.
@@ -53,7 +80,7 @@ fn prepare(order: &Order) -> Made<Command> {
     if order.terminal == Terminal::Captured {
         rustix::process::setsid().map_err(Failure::when("make a session"))?;
     }
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(order.plan.conditions.umask));
     rustix::process::chdir(&order.working_folder)
         .map_err(Failure::when(format!("enter {}", order.working_folder.display())))?;
     let command = Command::find(order)?;

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::clock::Clock;
 use super::settings::{Ended, Failure, Limit, LimitHit, Made, Order, Status};
-use super::system::{self, Reaped, Wait};
+use super::system::{self, Change, Reaped, Wait};
 use super::watch::{Scope, Watch};
 use super::{namespaces, step};
 
@@ -66,21 +67,22 @@ fn supervise(order: &Order, scope: Scope) -> Made<Ended> {
     system::hold_child_signals();
     let started = Instant::now();
     let mut watch = Watch::new(order, scope, started);
+    let clock = Clock::moved(order.plan.conditions.clock);
     let command = step::start(order)?;
     let (mut status, mut hit) = (None, None);
     while status.is_none() && hit.is_none() {
         system::wait_for_child(watch.interval());
-        status = reap_until(command);
+        status = reap_until(command, clock);
         if status.is_none() {
             hit = watch.look();
         }
         if scope == Scope::Descendants && !is_parent(order.parent) {
-            end_all(scope);
+            end_all(scope, clock);
             system::exit(125);
         }
     }
     let wall = started.elapsed();
-    end_all(scope);
+    end_all(scope, clock);
     if hit.is_none() {
         hit = watch.look_at_the_end().or_else(|| file_too_long(order, status));
     }
@@ -106,8 +108,19 @@ fn file_too_long(order: &Order, status: Option<Status>) -> Option<LimitHit> {
     })
 }
 
-fn reap_until(command: i32) -> Option<Status> {
-    while let Some(Reaped { id, status }) = system::reap(Wait::No) {
+/// The next process that ended; those that stopped because they are followed are let go on.
+fn reap(wait: Wait, clock: Option<Clock>) -> Option<Reaped> {
+    loop {
+        match (system::next_change(wait)?, clock) {
+            ((id, Change::Ended(status)), _) => return Some(Reaped { id, status }),
+            ((id, Change::Stopped(stop)), Some(clock)) => clock.go_on(id, stop),
+            ((_, Change::Stopped(_)), None) => {}
+        }
+    }
+}
+
+fn reap_until(command: i32, clock: Option<Clock>) -> Option<Status> {
+    while let Some(Reaped { id, status }) = reap(Wait::No, clock) {
         if id == command {
             return Some(status);
         }
@@ -116,17 +129,17 @@ fn reap_until(command: i32) -> Option<Status> {
 }
 
 /// Ends every process of the sandbox and waits until it is gone.
-fn end_all(scope: Scope) {
+fn end_all(scope: Scope, clock: Option<Clock>) {
     match scope {
         Scope::Namespace => {
             system::kill(-1);
-            while system::reap(Wait::Yes).is_some() {}
+            while reap(Wait::Yes, clock).is_some() {}
         }
-        Scope::Descendants => loop_until_gone(scope),
+        Scope::Descendants => loop_until_gone(scope, clock),
     }
 }
 
-fn loop_until_gone(scope: Scope) {
+fn loop_until_gone(scope: Scope, clock: Option<Clock>) {
     let mut rounds = 0;
     loop {
         // All are stopped before the first is ended, so that none makes another meanwhile.
@@ -143,7 +156,7 @@ fn loop_until_gone(scope: Scope) {
                 system::kill(*id);
             }
         }
-        while system::reap(Wait::No).is_some() {}
+        while reap(Wait::No, clock).is_some() {}
         if scope.processes().is_empty() {
             break;
         }

@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use super::settings::Status;
+
 /// Which side of a fork this is.
 pub(super) enum Fork {
     /// The new process.
@@ -32,13 +34,44 @@ pub(super) fn exit(code: i32) -> ! {
 /// A process that came to its end.
 pub(super) struct Reaped {
     pub(super) id: i32,
-    pub(super) status: super::settings::Status,
+    pub(super) status: Status,
+}
+
+/// What became of a child.
+pub(super) enum Change {
+    /// It came to its end.
+    Ended(Status),
+    /// It is followed, and waits to be let go on.
+    Stopped(Stop),
+}
+
+/// Why a process that is followed has stopped.
+#[derive(Clone, Copy)]
+pub(super) struct Stop {
+    signal: i32,
+    event: i32,
+}
+
+impl Stop {
+    /// Whether it has begun a program.
+    pub(super) fn is_new_program(self) -> bool {
+        self.event == libc::PTRACE_EVENT_EXEC
+    }
 }
 
 /// Takes note of the next ended child; `None` when none has ended (or, with `wait`, when there
 /// are no children).
 pub(super) fn reap(wait: Wait) -> Option<Reaped> {
-    use super::settings::Status;
+    loop {
+        // Only a process that is followed stops.
+        if let (id, Change::Ended(status)) = next_change(wait)? {
+            return Some(Reaped { id, status });
+        }
+    }
+}
+
+/// Takes note of the next child that ended or stopped.
+pub(super) fn next_change(wait: Wait) -> Option<(i32, Change)> {
     let options = match wait {
         Wait::No => libc::WNOHANG,
         Wait::Yes => 0,
@@ -53,11 +86,52 @@ pub(super) fn reap(wait: Wait) -> Option<Reaped> {
         if id <= 0 {
             return None;
         }
+        if libc::WIFSTOPPED(status) {
+            let stop = Stop { signal: libc::WSTOPSIG(status), event: status >> 16 };
+            return Some((id, Change::Stopped(stop)));
+        }
         let status = match libc::WIFSIGNALED(status) {
             true => Status::Signal(libc::WTERMSIG(status)),
             false => Status::Code(libc::WEXITSTATUS(status)),
         };
-        return Some(Reaped { id, status });
+        return Some((id, Change::Ended(status)));
+    }
+}
+
+/// Follows a process and all that it starts: each of them stops when it begins another program,
+/// and dies with this process.
+pub(super) fn follow(id: i32) -> io::Result<()> {
+    let options = libc::PTRACE_O_TRACEEXEC
+        | libc::PTRACE_O_TRACEFORK
+        | libc::PTRACE_O_TRACEVFORK
+        | libc::PTRACE_O_TRACECLONE
+        | libc::PTRACE_O_EXITKILL;
+    trace(libc::PTRACE_SEIZE, id, 0, i64::from(options))
+}
+
+/// Lets a process go on that has stopped because it is followed.
+pub(super) fn go_on(id: i32, stop: Stop) {
+    let waits = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+    // A process that is gone is no harm.
+    let _ = match stop.event {
+        0 => trace(libc::PTRACE_CONT, id, 0, i64::from(stop.signal)),
+        libc::PTRACE_EVENT_STOP if waits.contains(&stop.signal) => {
+            trace(libc::PTRACE_LISTEN, id, 0, 0)
+        }
+        _ => trace(libc::PTRACE_CONT, id, 0, 0),
+    };
+}
+
+/// Overwrites eight bytes of a process that has stopped because it is followed.
+pub(super) fn overwrite(id: i32, address: u64, word: i64) -> io::Result<()> {
+    trace(libc::PTRACE_POKEDATA, id, address, word)
+}
+
+fn trace(request: libc::c_uint, id: i32, address: u64, data: i64) -> io::Result<()> {
+    // SAFETY: none of the requests above reads or writes memory of this process.
+    match unsafe { libc::ptrace(request, id, address, data) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

@@ -13,17 +13,25 @@ use crate::build::sandbox::SandboxLevel;
 use crate::cli::comparison::{agreement, lines};
 use crate::cli::outcome::Answer;
 use crate::cli::passphrase::PassphraseArguments;
+use crate::cli::vary;
 use crate::cli::workshop::Workshop;
 use crate::crypto::statement::LOCAL_BUILDER;
 use crate::crypto::{KeyName, SigningKey};
 use crate::ops::key;
-use crate::ops::rebuild::{AttestOptions, Attested, RebuildOptions, Rebuilt, attest, rebuild};
+use crate::ops::rebuild::{
+    self as ops, AttestOptions, Attested, RebuildOptions, Rebuilt, attest, rebuild,
+};
 use crate::reproduce::Verdict;
 
 /// Flags of `mpkg rebuild`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "The verdict is the strongest that holds: identical, equal-tensors, \
-within-tolerance, equal-behaviour or different. The exit code is 1 for `different`.")]
+within-tolerance, equal-behaviour or different. The exit code is 1 for `different`.
+
+--vary builds once without a change and then once for each change, and says which of them the \
+bytes depend on. LIST has, with commas between them: path, user, time, locale, time-zone, umask, \
+file-order, cores, kernels, hash-seed. Kernels are those of numeric libraries that this processor \
+has, one build each.")]
 pub(in crate::cli) struct Arguments {
     /// A binary package: a release in a registry, or a file
     #[arg(value_name = "NAME[@REQ][:VARIANT]|FILE")]
@@ -46,6 +54,11 @@ pub(in crate::cli) struct Arguments {
     /// The address that says who rebuilt the package, put into the statements
     #[arg(long, value_name = "URI", default_value = LOCAL_BUILDER, requires = "attest")]
     builder: url::Url,
+    /// Build again with one thing at a time changed around the build: all that this machine can
+    /// change, or those of LIST
+    #[arg(long, value_name = "LIST", num_args = 0..=1, require_equals = true,
+        default_missing_value = vary::EVERYTHING, value_parser = vary::kinds, conflicts_with = "attest")]
+    vary: Option<vary::Kinds>,
     #[command(flatten)]
     passphrase: PassphraseArguments,
 }
@@ -63,6 +76,9 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
     let executor = Local::new(arguments.sandbox, this_program())?;
     let workshop = Workshop::of(context)?;
     let setting = workshop.setting();
+    if let Some(vary::Kinds(kinds)) = arguments.vary {
+        return Ok(vary::outcome(&ops::vary(&options, &kinds, &setting, &executor)?));
+    }
     let rebuilt = rebuild(&options, &setting, &executor)?;
     let attested = match &key {
         Some(key) => {
