@@ -78,12 +78,18 @@ impl Context {
 
     /// The registries that are asked: those that are named, or else those that are configured.
     pub(super) fn registries(&self) -> Result<Selection, Failure> {
-        Ok(Sources::read(self.home.root())?.select(&self.named, self.clock()))
+        self.selected(&self.named)
     }
 
     /// The one registry that `text` names.
     pub(super) fn registry(&self, text: &str) -> Result<Selection, Failure> {
-        Ok(Sources::read(self.home.root())?.select(&[text.to_owned()], self.clock()))
+        self.selected(&[text.to_owned()])
+    }
+
+    fn selected(&self, named: &[String]) -> Result<Selection, Failure> {
+        let sources = Sources::read(self.home.root())?;
+        sources.demand_known(named)?;
+        Ok(sources.select(named, self.clock()))
     }
 
     /// The time that an operator's signatures count from: `$SOURCE_DATE_EPOCH` where it is set, so

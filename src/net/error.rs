@@ -222,6 +222,9 @@ impl Explain for Error {
             Self::BrokenOff { .. } | Self::NoRanges { .. } => {
                 Some("run the same command again: it goes on where this one ended".to_owned())
             }
+            Self::Unreachable { .. } => {
+                Some("check the address and the connection, then run the command again".to_owned())
+            }
             Self::Stalled { .. } => Some("allow more time with --timeout SECONDS".to_owned()),
             Self::WrongDigest { .. } => Some(
                 "nothing of it was kept; the file there has changed since its digest was stated"

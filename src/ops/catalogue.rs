@@ -318,18 +318,20 @@ impl<'a> Catalogue<'a> {
         if self.opened.is_empty() {
             return Err(Error::NoRegistry);
         }
-        let mut names = Vec::new();
-        for place in 0..self.opened.len() {
-            names.extend(
-                self.registry(place)?.search_list()?.packages.into_iter().map(|entry| entry.name),
-            );
-        }
-        let nearest = nearest(name.as_str(), names.iter().map(PackageName::as_str));
         Err(Error::NoSuchPackage {
             name: name.clone(),
             registries: self.selected().iter().map(Source::shown_location).collect(),
-            nearest: nearest.map(str::to_owned),
+            nearest: self.nearest(name),
         })
+    }
+
+    /// The nearest name of a package in the registries whose search lists are short; for a hint,
+    /// so a registry that cannot be read has none.
+    fn nearest(&self, name: &PackageName) -> Option<String> {
+        let places = (0..self.opened.len()).filter_map(|place| self.registry(place).ok());
+        let lists: Vec<_> = places.filter_map(|one| one.short_search_list().ok()?).collect();
+        let names = lists.iter().flat_map(|list| &list.packages).map(|entry| entry.name.as_str());
+        nearest(name.as_str(), names).map(str::to_owned)
     }
 
     /// Solves `request`; `installed` may be chosen even where no registry has it any more.
@@ -346,7 +348,12 @@ impl<'a> Catalogue<'a> {
                 return self.no_such_package(&wish.name);
             }
         }
-        Ok(resolve::resolve(&universe, request)?)
+        resolve::resolve(&universe, request).map_err(|mut error| {
+            if let resolve::Error::Unsolvable(conflict) = &mut error {
+                conflict.suggest(|name| self.nearest(name));
+            }
+            error.into()
+        })
     }
 
     fn look_up(&mut self, names: &[PackageName]) -> Result<Vec<Listing>> {

@@ -69,6 +69,23 @@ pub enum Error {
         #[source]
         source: Box<tuf::Error>,
     },
+    /// A registry vouches for a file that is not there: as in a copy of a part.
+    #[error("the registry {location} vouches for {file} and does not carry it")]
+    NotCarried {
+        /// The registry.
+        location: String,
+        /// The file in it, or the package.
+        file: String,
+    },
+    /// A registry cannot be reached.
+    #[error("the registry {title} cannot be reached")]
+    Unreachable {
+        /// Its name, where it is configured, else its address.
+        title: String,
+        /// Why.
+        #[source]
+        source: Box<net::Error>,
+    },
     /// Nobody said why a registry should be believed.
     #[error("the registry {location} is not trusted on this machine")]
     Untrusted {
@@ -247,12 +264,42 @@ impl Error {
         let location = || address.to_string();
         match error {
             tuf::Error::File(error) => Self::File(error),
-            tuf::Error::Net(error) => Self::Net(error),
+            tuf::Error::Net(error) => Self::reaching(&location(), error),
             tuf::Error::NoFirstRoot => Self::NotARegistry { location: location() },
             tuf::Error::NoRoot(_) => Self::Untrusted { location: location(), name: None },
+            // The timestamp and the snapshot stand in every copy.
+            tuf::Error::Missing(file) if !is_in_every_copy(&file) => {
+                Self::NotCarried { location: location(), file: crate::explain::printable(&file) }
+            }
             error => Self::Metadata { location: location(), source: Box::new(error) },
         }
     }
+
+    /// What failed on the way to the registry that is called `title`.
+    fn reaching(title: &str, error: Box<net::Error>) -> Self {
+        match *error {
+            net::Error::Unreachable { .. } => {
+                Self::Unreachable { title: title.to_owned(), source: error }
+            }
+            _ => Self::Net(error),
+        }
+    }
+
+    /// The same, of a registry that is called `title`.
+    #[must_use]
+    pub fn called(self, title: &str) -> Self {
+        match self {
+            Self::Unreachable { source, .. } => {
+                Self::Unreachable { title: title.to_owned(), source }
+            }
+            other => other,
+        }
+    }
+}
+
+/// Whether a copy of a part of a registry has this file as well.
+fn is_in_every_copy(file: &str) -> bool {
+    ["timestamp.json", "snapshot.json", "targets.json"].iter().any(|end| file.ends_with(end))
 }
 
 impl From<net::Error> for Error {
@@ -279,6 +326,8 @@ impl Explain for Error {
             Self::Serve(error) => error.kind(),
             Self::Package { source, .. } => source.kind(),
             Self::NotARegistry { .. } => "not-a-registry",
+            Self::NotCarried { .. } => "not-carried",
+            Self::Unreachable { source, .. } => source.kind(),
             Self::Format { .. } => "registry-format",
             Self::Metadata { source, .. } => source.kind(),
             Self::Untrusted { .. } => "registry-untrusted",
@@ -310,6 +359,16 @@ impl Explain for Error {
                 Some("`mpkg publish --create` begins a registry in an empty folder".to_owned())
             }
             Self::Metadata { source, .. } => source.hint(),
+            Self::NotCarried { .. } => Some(
+                "it may be a copy of a part: ask the registry that it was copied from as well, with \
+                 --registry, or have it mirrored too"
+                    .to_owned(),
+            ),
+            Self::Unreachable { .. } => Some(
+                "go on with what is on this machine, with --offline, or ask other registries, \
+                 with --registry"
+                    .to_owned(),
+            ),
             Self::Untrusted { location, name } => {
                 let named = name.as_ref().map(|name| format!(" --name {name}"));
                 Some(format!(

@@ -72,6 +72,7 @@ impl Registry<'_> {
             Err(Error::Net(error)) if matches!(*error, crate::net::Error::NoRanges { .. }) => {
                 return Ok(None);
             }
+            Err(Error::Net(error)) if error.is_not_there() => return Err(self.not_carried(label)),
             tables => tables?,
         };
         fetched.fetch_add(tables.len() as u64, Ordering::Relaxed);

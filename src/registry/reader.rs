@@ -41,12 +41,10 @@ impl<'a> Registry<'a> {
         let anchor = source.name.as_ref().map(|name| Anchor::of(trust, name));
         let anchor = anchor.filter(Anchor::is_set).ok_or_else(untrusted)?;
         let view = anchor.view(&address, client, clock);
-        let view = Arc::new(view.map_err(|error| Error::metadata(&address, error))?);
-        for (role, expired) in view.stale() {
-            tracing::warn!(
-                "the metadata of the role {role} of {location} expired on {expired}; it is accepted"
-            );
-        }
+        let title = source.title();
+        let refused = |error| Error::metadata(&address, error).called(&title);
+        let view = Arc::new(view.map_err(refused)?);
+        warn_of_stale(&view, &title);
         let key = Digest::of(address.to_string().as_bytes()).to_string();
         let copies = client.cache().root().join("registries").join(key);
         Ok(Self { address, location, client, view, copies })
@@ -99,6 +97,18 @@ impl<'a> Registry<'a> {
         Ok(SearchList { format: INDEX_FORMAT, packages })
     }
 
+    /// The same of a registry with few lists; nothing of one whose lists are too long to be read
+    /// for a hint.
+    ///
+    /// # Errors
+    /// Those of [`Registry::search_list`].
+    pub fn short_search_list(&self) -> Result<Option<SearchList>> {
+        let delegations = self.view.targets().delegations.as_ref();
+        let bins = delegations.and_then(|all| all.succinct_roles.as_ref());
+        let is_short = bins.is_none_or(|bins| SearchShard::all(bins.bit_length).count() <= 16);
+        if is_short { self.search_list().map(Some) } else { Ok(None) }
+    }
+
     /// The bytes of an attachment, checked against its digest.
     ///
     /// # Errors
@@ -106,9 +116,7 @@ impl<'a> Registry<'a> {
     pub fn attachment(&self, package: Digest, attachment: &Attachment) -> Result<Vec<u8>> {
         let file = attachment.place(package);
         let limit = attachment.size.min(layout::LARGEST_ATTACHMENT);
-        let bytes = self.read_bytes(&file, limit)?.ok_or_else(|| {
-            Error::from(crate::net::Error::NotThere { address: self.address.join(&file) })
-        })?;
+        let bytes = self.read_bytes(&file, limit)?.ok_or_else(|| self.not_carried(&file))?;
         let found = Digest::of(&bytes);
         if found != attachment.sha256 {
             let location = self.location.clone();
@@ -135,11 +143,20 @@ impl<'a> Registry<'a> {
             if path.is_file() {
                 return Ok(path.clone());
             }
-            return Err(crate::net::Error::NotThere { address }.into());
+            return Err(self.not_carried(label));
         }
         let addresses = [address];
         let request = FetchRequest { label, addresses: &addresses, digest, size, give_up: None };
-        Ok(self.client.fetch(&request, progress)?.path)
+        match self.client.fetch(&request, progress) {
+            Ok(fetched) => Ok(fetched.path),
+            Err(error) if error.is_not_there() => Err(self.not_carried(label)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// That a file is vouched for and not there.
+    pub(super) fn not_carried(&self, what: &str) -> Error {
+        Error::NotCarried { location: self.location.clone(), file: what.to_owned() }
     }
 
     /// Where a file of the registry stands, and who fetches it.
@@ -207,4 +224,15 @@ impl<'a> Registry<'a> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Says in one line which metadata has expired and is accepted.
+fn warn_of_stale(view: &View<'_>, title: &str) {
+    let stale = view.stale();
+    let Some(first) = stale.iter().map(|(_, expired)| *expired).min() else { return };
+    let roles: Vec<&str> = stale.iter().map(|(role, _)| role.as_str()).collect();
+    tracing::warn!(
+        "the signed metadata of {title} has expired ({}; the first on {first}); it is accepted",
+        roles.join(", ")
+    );
 }

@@ -216,6 +216,26 @@ impl Sources {
         self.list.iter().find(by_name).or_else(|| self.list.iter().find(same_place))
     }
 
+    /// Demands that whatever is named is configured, or can be the location of a registry: a word
+    /// that could be a name, and that no folder is called, is a name that is not known.
+    ///
+    /// # Errors
+    /// [`SourcesError::Unknown`] with the nearest name.
+    pub fn demand_known(&self, named: &[String]) -> Result<(), SourcesError> {
+        let is_unknown = |text: &&String| {
+            self.find(text).is_none()
+                && text.parse::<RegistryName>().is_ok()
+                && !Path::new(text.as_str()).exists()
+        };
+        named.iter().find(is_unknown).map_or(Ok(()), |text| Err(self.unknown(text)))
+    }
+
+    fn unknown(&self, name: &str) -> SourcesError {
+        let known = self.list.iter().filter_map(|source| Some(source.name.as_ref()?.as_str()));
+        let nearest = nearest(name, known).map(str::to_owned);
+        SourcesError::Unknown { name: crate::explain::printable(name), nearest }
+    }
+
     /// The registries that a command asks: those that are named, in that order, or else all that
     /// are configured. What is named and not configured is taken for a location.
     #[must_use]
@@ -300,9 +320,7 @@ impl Sources {
     pub fn remove(&mut self, name: &str) -> Result<Source, SourcesError> {
         let is_it = |source: &Source| source.name.as_ref().is_some_and(|n| n.as_str() == name);
         let Some(place) = self.list.iter().position(is_it) else {
-            let known = self.list.iter().filter_map(|source| Some(source.name.as_ref()?.as_str()));
-            let nearest = nearest(name, known).map(str::to_owned);
-            return Err(SourcesError::Unknown { name: crate::explain::printable(name), nearest });
+            return Err(self.unknown(name));
         };
         let item = &mut self.document["registry"];
         if let Some(tables) = item.as_array_of_tables_mut() {

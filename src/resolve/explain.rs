@@ -38,8 +38,8 @@ pub enum Existing {
     /// Not looked at: something would do.
     #[default]
     Unasked,
-    /// Nothing is called so.
-    Nothing,
+    /// Nothing is called so; the nearest name, where somebody looked for one.
+    Nothing(Option<String>),
     /// It is only provided, by these packages, and so has no version and no variant.
     Provided(Vec<String>),
     /// These versions, highest first, as text.
@@ -127,6 +127,15 @@ impl Conflict {
         self.excluded.dedup();
     }
 
+    /// Adds the nearest names to needs of names that nothing has.
+    pub fn suggest(&mut self, nearest: impl Fn(&PackageName) -> Option<String>) {
+        for need in &mut self.needs {
+            if let Existing::Nothing(near) = &mut need.existing {
+                *near = nearest(&need.wish.name);
+            }
+        }
+    }
+
     /// The one fact that helps most.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -143,7 +152,10 @@ impl Conflict {
                 Existing::Versions(_) => {
                     Some(format!("see what there is with: mpkg info {}", need.wish.name))
                 }
-                Existing::Nothing => {
+                Existing::Nothing(Some(nearest)) => {
+                    Some(format!("there is a package called {nearest}"))
+                }
+                Existing::Nothing(None) => {
                     Some(format!("look for it with: mpkg search {}", need.wish.name))
                 }
                 Existing::Provided(providers) => {
@@ -197,7 +209,7 @@ fn existing(universe: &Universe, wish: &Wish) -> Existing {
         let providers: Vec<String> =
             universe.providers(&wish.name).map(ToString::to_string).collect();
         return match providers.is_empty() {
-            true => Existing::Nothing,
+            true => Existing::Nothing(None),
             false => Existing::Provided(providers),
         };
     }
@@ -278,7 +290,7 @@ impl fmt::Display for Need {
         }
         match &self.existing {
             Existing::Unasked => Ok(()),
-            Existing::Nothing => write!(f, ", and no package is called {}", self.wish.name),
+            Existing::Nothing(_) => write!(f, ", and no package is called {}", self.wish.name),
             Existing::Provided(by) => write!(
                 f,
                 ", and that name is only provided, by {}, which gives it no version and no variant",

@@ -405,7 +405,9 @@ fn a_distribution_makes_its_registry_over_files_that_are_carried() {
         "--timestamp-key",
         &clock,
     ];
-    world.operator("server", &init).fails_with(&["the root still needs 2 signatures"]);
+    world
+        .operator("server", &init)
+        .fails_with(&["the root still needs 2 signatures", "write it to a file with --out FILE"]);
     assert!(!world.path("registry").exists());
     let drafted = world.operator("server", &[&init[..], &["--out", &draft]].concat()).succeeds();
     assert!(drafted.stdout.contains("the root: 0 of 2 signatures"), "{}", drafted.stdout);

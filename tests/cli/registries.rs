@@ -168,3 +168,41 @@ fn a_package_that_comes_from_elsewhere_now_is_said() {
     );
     assert!(second.stderr.contains(&said), "{}", second.stderr);
 }
+
+#[test]
+fn a_registry_that_is_not_known_or_not_there_is_named() {
+    let world = world();
+    world
+        .run(["info", "lm", "--registry", "mian"])
+        .fails_with(&["no registry called mian is configured", "there is a registry called main"]);
+    world
+        .run(["info", "lm", "--registry", "other-one"])
+        .fails_with(&["no registry called other-one is configured", "mpkg registry list"]);
+    world.run(["info", "lm", "--registry", "main"]).succeeds();
+    // Nobody listens on a port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/", free.local_addr().unwrap());
+    drop(free);
+    let text = std::fs::read_to_string(world.path("home/registries.toml")).unwrap();
+    let more = format!("{text}\n[[registry]]\nname = \"away\"\nlocation = \"{address}\"\n");
+    world.write("home/registries.toml", more);
+    std::fs::create_dir_all(world.path("home/trust/registries/away")).unwrap();
+    let root = "home/trust/registries/main/root.json";
+    std::fs::copy(world.path(root), world.path("home/trust/registries/away/root.json")).unwrap();
+    world.run(["info", "lm", "--registry", "away"]).fails_with(&[
+        "the registry away cannot be reached",
+        &format!("cannot reach {address}"),
+        "with --offline, or ask other registries",
+    ]);
+}
+
+#[test]
+fn a_dependency_that_nobody_has_comes_with_the_nearest_name() {
+    let world = World::new();
+    publish(&world, "main", &[Recipe::new("app", "1.0.0").needs("tokeniser", "^1")]);
+    publish(&world, "main", &[Recipe::new("tokenizer", "1.0.0")]);
+    world.run(["install", "app", "--registry", "main"]).fails_with(&[
+        "app 1.0.0 needs tokeniser ^1, and no package is called tokeniser",
+        "there is a package called tokenizer",
+    ]);
+}

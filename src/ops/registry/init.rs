@@ -143,6 +143,7 @@ pub fn init(
         draft.write(file)?;
         return Ok(Outcome::Drafted { file: file.clone(), missing });
     }
+    draft.demand_signed_here()?;
     let created = create(&options.folder, &draft, &signing, progress)?;
     let clock = options.now.min(options.clock);
     made(home, &options.folder, created, clock, client, progress)

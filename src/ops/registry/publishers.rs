@@ -52,7 +52,7 @@ pub enum Outcome {
 /// Changes the publishers of a name where something is to change, and says who they are.
 ///
 /// # Errors
-/// [`crate::registry::operator::Error::Unfinished`] where others must sign the change, and
+/// [`crate::registry::operator::Error::Undrafted`] where others must sign the change, and
 /// whatever is wrong with keys or the registry.
 pub fn publishers(
     home: &Home,
@@ -74,6 +74,7 @@ pub fn publishers(
             draft.write(file)?;
             return Ok(Outcome::Drafted { file: file.clone(), missing: draft.missing()? });
         }
+        draft.demand_signed_here()?;
         apply(&options.folder, &draft, &signing, client, progress)?;
         repository = Repository::open(&address, client)?;
     }

@@ -51,7 +51,7 @@ pub enum Drafted {
 /// where it is not to be a file.
 ///
 /// # Errors
-/// [`crate::registry::operator::Error::Unfinished`] where other keys must sign, and whatever is
+/// [`crate::registry::operator::Error::Undrafted`] where other keys must sign, and whatever is
 /// wrong with keys or the registry.
 pub fn rotate(
     home: &Home,
@@ -84,6 +84,7 @@ pub fn rotate(
         draft.write(file)?;
         return Ok(Drafted::File { file: file.clone(), missing: draft.missing()? });
     }
+    draft.demand_signed_here()?;
     let change = apply(&options.folder, &draft, &signing, client, progress)?;
     Ok(Drafted::InPlace(InPlace { change, made: None }))
 }

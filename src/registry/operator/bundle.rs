@@ -1,7 +1,7 @@
 //! A registry, or a part of it, in one file: a plain tar of the files that a folder would have,
 //! the first root first and the timestamp last (spec/registry.md).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,10 @@ use crate::net::{Address, Client};
 use crate::package::{Digest, FileMode, Hasher};
 use crate::progress::{Progress, Unit};
 use crate::registry::layout;
-use crate::registry::tuf::{Envelope, Metadata as _, Timestamp};
+use crate::registry::tuf::Metadata as _;
+
+/// The most bytes of metadata that a bundle may have.
+const LONGEST_HELD: u64 = 1 << 30;
 
 /// A bundle that is being written.
 pub(super) struct Bundle<'a> {
@@ -93,13 +96,13 @@ impl Goal for Bundle<'_> {
 }
 
 /// Unpacks a bundle into an empty or missing folder, or into an earlier copy of the same registry.
-/// Only files of a registry are taken, each as it can only stand in a bundle; whatever has a
-/// digest in its name must have that digest; the timestamp is put in place last. At the end the
-/// signatures of the metadata are checked.
+/// Only files of a registry are taken, each as it can only stand in a bundle. Whatever has a digest
+/// in its name must have that digest; the metadata is held back until all of it is here and its
+/// signatures were checked, and the timestamp is put in place last.
 ///
 /// # Errors
 /// [`Error::Bundle`], [`Error::OtherRegistry`], [`Error::Older`], and what is wrong with the
-/// metadata.
+/// metadata. Then a new folder is gone again, and an earlier copy says what it said.
 pub fn unbundle(path: &Path, to: &Path, client: &Client, progress: &dyn Progress) -> Result<usize> {
     let file = File::open(path).map_err(fs::Error::at("open", path))?;
     let size = file.metadata().map_err(fs::Error::at("look at", path))?.len();
@@ -111,51 +114,126 @@ pub fn unbundle(path: &Path, to: &Path, client: &Client, progress: &dyn Progress
         _ => return Err(reader.refused("it does not begin with the first root of a registry")),
     };
     demand_same(to, &root)?;
-    let writer = Writer::lock(to, progress)?;
-    demand_same(to, &root)?;
-    writer.add(&first_root, &root)?;
-    let (mut files, mut timestamp) = (1, None);
-    while let Some((place, size)) = reader.next()? {
-        if timestamp.is_some() {
-            return Err(reader.refused("a file follows the timestamp"));
-        }
-        match (place.as_str(), digest_in(&place)) {
-            (layout::TIMESTAMP, _) => timestamp = Some(reader.bytes(size)?),
-            (_, Some(digest)) => reader.take(&writer, &place, size, digest)?,
-            (_, None) => writer.add(&place, &reader.bytes(size)?)?,
-        }
-        files += 1;
-        task.advance(BLOCK as u64 + size + padding(size));
-    }
-    let Some(timestamp) = timestamp else {
-        return Err(reader.refused("it has no timestamp"));
+    let new = New::of(to);
+    let unpacking = Unpacking {
+        writer: Writer::lock(to, progress)?,
+        held: BTreeMap::from([(first_root, root.clone())]),
+        files: 1,
     };
-    demand_newer(&reader, to, &timestamp, client)?;
-    writer.settle()?;
-    writer.write(layout::TIMESTAMP, &timestamp)?;
-    writer.settle()?;
-    Repository::open(&Address::Path(to.to_owned()), client)?;
-    Ok(files)
+    demand_same(to, &root)?;
+    let done = unpacking.run(&mut reader, client, &*task);
+    if done.is_err() {
+        new.remove();
+    }
+    done
+}
+
+/// A folder that was empty or missing before.
+struct New<'a> {
+    folder: Option<&'a Path>,
+    was_there: bool,
+}
+
+impl<'a> New<'a> {
+    fn of(folder: &'a Path) -> Self {
+        let is_new = !folder.join(layout::MARKER).is_file();
+        Self { folder: is_new.then_some(folder), was_there: folder.is_dir() }
+    }
+
+    /// Removes what was put there. The first error is the one to tell.
+    fn remove(&self) {
+        let Some(folder) = self.folder else { return };
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let _ = match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                true => fs::remove_folder(&entry.path()).is_ok(),
+                false => std::fs::remove_file(entry.path()).is_ok(),
+            };
+        }
+        if !self.was_there {
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
+}
+
+/// A bundle on its way into a folder.
+struct Unpacking<'a> {
+    writer: Writer<'a>,
+    /// What is not put in place before everything was checked, by its place.
+    held: BTreeMap<String, Vec<u8>>,
+    files: usize,
+}
+
+impl Unpacking<'_> {
+    fn run(
+        mut self,
+        reader: &mut Reader<'_>,
+        client: &Client,
+        task: &dyn crate::progress::Task,
+    ) -> Result<usize> {
+        let mut length = 0;
+        while let Some((place, size)) = reader.next()? {
+            if self.held.contains_key(layout::TIMESTAMP) {
+                return Err(reader.refused("a file follows the timestamp"));
+            }
+            match digest_in(&place) {
+                Some(digest) => reader.take(&self.writer, &place, size, digest)?,
+                None => {
+                    length += size;
+                    if length > LONGEST_HELD {
+                        return Err(reader.refused("its metadata is too long"));
+                    }
+                    self.held.insert(place, reader.bytes(size)?);
+                }
+            }
+            self.files += 1;
+            task.advance(BLOCK as u64 + size + padding(size));
+        }
+        self.demand_believed(reader, client)?;
+        let timestamp = self.held.remove(layout::TIMESTAMP).expect("it was checked");
+        for (place, bytes) in &self.held {
+            self.writer.add(place, bytes)?;
+        }
+        self.writer.settle()?;
+        self.writer.write(layout::TIMESTAMP, &timestamp)?;
+        self.writer.settle()?;
+        Ok(self.files)
+    }
+
+    /// Checks the signatures of everything that is held back, as if it were in place; that nothing
+    /// is among it which the snapshot does not vouch for; and that it is not older than what is.
+    fn demand_believed(&self, reader: &Reader<'_>, client: &Client) -> Result<()> {
+        if !self.held.contains_key(layout::TIMESTAMP) {
+            return Err(reader.refused("it has no timestamp"));
+        }
+        let address = Address::Path(self.writer.folder().to_owned());
+        let new = Repository::open_with(&address, client, &self.held)?;
+        let known = new.metadata_files();
+        let is_metadata = |place: &&String| place.starts_with(layout::METADATA);
+        if let Some(other) = self.held.keys().filter(is_metadata).find(|one| !known.contains(*one))
+        {
+            return Err(reader.refused(&format!("nothing vouches for {other} in it")));
+        }
+        for name in new.succinct()?.names() {
+            let version = new.snapshot().get(&name).map_or(0, |file| file.version);
+            if self.held.contains_key(&layout::metadata(&name, version)) {
+                new.read_bin(&name)?;
+            }
+        }
+        if !self.writer.has(layout::TIMESTAMP) {
+            return Ok(());
+        }
+        let copy = Repository::open(&address, client)?;
+        let (found, offered) = (copy.timestamp().version(), new.timestamp().version());
+        match offered < found {
+            true => Err(Error::Older { path: self.writer.folder().to_owned(), found, offered }),
+            false => Ok(()),
+        }
+    }
 }
 
 /// The digest that the name of a file states.
 fn digest_in(place: &str) -> Option<Digest> {
     place.rsplit('/').next()?.split('.').next()?.parse().ok()
-}
-
-fn demand_newer(reader: &Reader<'_>, to: &Path, new: &[u8], client: &Client) -> Result<()> {
-    let offered: Timestamp = Envelope::parse(new, new.len())
-        .and_then(|envelope| envelope.read())
-        .map_err(|_| reader.refused("its timestamp is none"))?;
-    if !to.join(layout::TIMESTAMP).is_file() {
-        return Ok(());
-    }
-    let copy = Repository::open(&Address::Path(to.to_owned()), client)?;
-    let (found, offered) = (copy.timestamp().version(), offered.version());
-    match offered < found {
-        true => Err(Error::Older { path: to.to_owned(), found, offered }),
-        false => Ok(()),
-    }
 }
 
 struct Reader<'a> {

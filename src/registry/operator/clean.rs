@@ -10,7 +10,6 @@ use crate::fs;
 use crate::net::{Address, Client};
 use crate::progress::Progress;
 use crate::registry::layout;
-use crate::registry::tuf::Metadata as _;
 
 /// What was removed, or would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,13 +64,7 @@ pub fn clean(folder: &Path, age: Age, client: &Client, progress: &dyn Progress) 
 impl Repository<'_> {
     /// Every file of metadata, and every target, that a reader may still ask for.
     pub(super) fn needed(&mut self) -> Result<BTreeSet<String>> {
-        let mut needed = BTreeSet::from([layout::TIMESTAMP.to_owned()]);
-        let roots = self.roots.iter().map(|root| root.document.version());
-        needed.extend(roots.map(|version| layout::metadata("root", version)));
-        needed.insert(layout::metadata("snapshot", self.snapshot.document.version()));
-        for (name, file) in self.snapshot.document.files() {
-            needed.insert(layout::metadata(name.trim_end_matches(".json"), file.version));
-        }
+        let mut needed = self.metadata_files();
         let bins: Vec<String> = self.succinct()?.names().collect();
         for bin in bins {
             self.load_bin(&bin)?;

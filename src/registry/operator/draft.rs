@@ -254,6 +254,17 @@ impl Draft {
         }
     }
 
+    /// The same of a change that stands in no file yet.
+    ///
+    /// # Errors
+    /// [`Error::Undrafted`].
+    pub fn demand_signed_here(&self) -> Result<()> {
+        self.demand_finished().map_err(|error| match error {
+            Error::Unfinished { what, role, missing } => Error::Undrafted { what, role, missing },
+            error => error,
+        })
+    }
+
     /// Signs with `key` whatever it may sign, and says what that was.
     ///
     /// # Errors

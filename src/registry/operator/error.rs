@@ -154,6 +154,16 @@ pub enum Error {
         /// How many are missing.
         missing: u32,
     },
+    /// The same of a change that is in no file yet, in which it could be signed elsewhere.
+    #[error("{what} still needs {} by keys of {role}", count(*missing as usize, "signature", "signatures"))]
+    Undrafted {
+        /// What is to be signed.
+        what: &'static str,
+        /// Who must sign.
+        role: String,
+        /// How many are missing.
+        missing: u32,
+    },
 }
 
 impl From<registry::Error> for Error {
@@ -188,7 +198,7 @@ impl Explain for Error {
             Self::Bundle { .. } => "bad-bundle",
             Self::Data { kind, .. } => kind,
             Self::Draft { .. } => "bad-draft",
-            Self::Unfinished { .. } => "unfinished-draft",
+            Self::Unfinished { .. } | Self::Undrafted { .. } => "unfinished-draft",
         }
     }
 
@@ -217,6 +227,11 @@ impl Explain for Error {
             }
             Self::Unfinished { .. } => Some(
                 "sign it where such a key is with: mpkg registry sign FILE --key NAME".to_owned(),
+            ),
+            Self::Undrafted { .. } => Some(
+                "write it to a file with --out FILE, and sign that where such a key is, with: \
+                 mpkg registry sign FILE --key NAME"
+                    .to_owned(),
             ),
             Self::Bundle { .. } => Some("copy the file again from where it was made".to_owned()),
             Self::OtherRegistry { .. } => {

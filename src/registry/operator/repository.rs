@@ -1,7 +1,7 @@
 //! A registry's signed metadata as its operator finds it: read from the folder, or from elsewhere
 //! to be copied, every document verified by the keys that the roots name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 
@@ -28,6 +28,8 @@ pub(super) struct Stored<T> {
 pub struct Repository<'a> {
     pub(super) address: Address,
     client: &'a Client,
+    /// Files that are not in their places yet.
+    over: BTreeMap<String, Vec<u8>>,
     /// Every root, the first one first.
     pub(super) roots: Vec<Stored<Root>>,
     pub(super) timestamp: Stored<Timestamp>,
@@ -46,7 +48,16 @@ impl<'a> Repository<'a> {
     /// # Errors
     /// [`Error::NoMetadata`], [`Error::Metadata`], and what keeps files from being read.
     pub fn open(address: &Address, client: &'a Client) -> Result<Self> {
-        let reader = Reader { address, client };
+        Self::open_with(address, client, &BTreeMap::new())
+    }
+
+    /// The same, as it would be with the files in `over` in their places.
+    pub(super) fn open_with(
+        address: &Address,
+        client: &'a Client,
+        over: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<Self> {
+        let reader = Reader { address, client, over };
         reader.marker()?;
         let roots = reader.roots()?;
         let timestamp: Stored<Timestamp> =
@@ -59,12 +70,25 @@ impl<'a> Repository<'a> {
         let version = reader.listed(&snapshot.document, "targets")?;
         let file = layout::metadata("targets", version);
         let targets = reader.document(&file, &roots, TopLevel::Targets)?;
-        let bins = BTreeMap::new();
-        Ok(Self { address: address.clone(), client, roots, timestamp, snapshot, targets, bins })
+        let (bins, over) = (BTreeMap::new(), over.clone());
+        let address = address.clone();
+        Ok(Self { address, client, over, roots, timestamp, snapshot, targets, bins })
     }
 
     fn reader(&self) -> Reader<'_> {
-        Reader { address: &self.address, client: self.client }
+        Reader { address: &self.address, client: self.client, over: &self.over }
+    }
+
+    /// Every file of metadata that its roots and its snapshot name, and the timestamp.
+    pub(super) fn metadata_files(&self) -> BTreeSet<String> {
+        let mut files = BTreeSet::from([layout::TIMESTAMP.to_owned()]);
+        let roots = self.roots.iter().map(|root| root.document.version());
+        files.extend(roots.map(|version| layout::metadata("root", version)));
+        files.insert(layout::metadata("snapshot", self.snapshot.document.version()));
+        for (name, file) in self.snapshot.document.files() {
+            files.insert(layout::metadata(name.trim_end_matches(".json"), file.version));
+        }
+        files
     }
 
     /// The folder or address.
@@ -214,10 +238,14 @@ impl<'a> Repository<'a> {
 struct Reader<'r> {
     address: &'r Address,
     client: &'r Client,
+    over: &'r BTreeMap<String, Vec<u8>>,
 }
 
 impl Reader<'_> {
     fn read(&self, file: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        if let Some(bytes) = self.over.get(file) {
+            return Ok(Some(bytes.clone()));
+        }
         match self.client.get_small(&self.address.join(file), limit) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.is_not_there() => Ok(None),
