@@ -8,6 +8,7 @@ use crate::package::manifest::MANIFEST_NAME;
 /// Left out of every tree.
 const ALWAYS: &str = "\
 /dist/
+/.mpkg-source/
 .git
 .hg
 .svn

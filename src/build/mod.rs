@@ -16,6 +16,8 @@ pub mod machine;
 pub mod metrics;
 pub mod outputs;
 pub mod packing;
+pub mod patches;
+pub mod pristine;
 pub mod probes;
 pub mod record;
 pub mod report;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::cache::StepResult;
 use super::checkpoints::Chain;
 use super::machine::Machine;
+use super::patches::Patch;
 use crate::package::manifest::{Bound, Reproducibility};
 use crate::package::{
     Digest, IndexedFile, Kind, PackageName, PackageVersion, PartName, VariantName,
@@ -105,6 +106,35 @@ pub struct SourceRecord {
     pub sha256: Digest,
     /// Its file's length in bytes.
     pub size: u64,
+    /// The patches that were applied to it, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<PatchRecord>,
+}
+
+/// One patch of the source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PatchRecord {
+    /// Its place below `patches/`.
+    pub name: String,
+    /// The SHA-256 of its file.
+    pub sha256: Digest,
+    /// What it changes, where it says so: `code`, `architecture` …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The first line of what it says of itself.
+    pub summary: String,
+}
+
+impl From<&Patch> for PatchRecord {
+    fn from(patch: &Patch) -> Self {
+        Self {
+            name: patch.name.to_string(),
+            sha256: patch.digest,
+            kind: patch.header.kind.map(|kind| kind.as_str().to_owned()),
+            summary: patch.header.summary().to_owned(),
+        }
+    }
 }
 
 /// One data reference.

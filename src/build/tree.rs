@@ -12,6 +12,7 @@ use crate::package::manifest::{
 use crate::package::{InvalidPath, PackagePath};
 
 use super::ignore::{Ignored, InvalidPattern, Node};
+use super::patches::SERIES_NAME;
 
 /// The file in a tree that lists patterns of files that do not belong to the source package.
 pub const IGNORE_NAME: &str = ".mpkgignore";
@@ -19,8 +20,6 @@ pub const IGNORE_NAME: &str = ".mpkgignore";
 pub const RESULTS_NAME: &str = "dist";
 /// Files from this size on are remarked upon: training data is better named by reference.
 pub const LARGE_FILE: u64 = 16 << 20;
-/// The list of patches in a tree; one that has it is refused until patches are applied.
-const PATCH_SERIES: &str = "patches/series";
 /// The most files that a tree may have.
 pub const MOST_FILES: usize = 100_000;
 /// The ends of names that weights have.
@@ -132,11 +131,11 @@ pub enum TreeError {
         #[source]
         source: InvalidPattern,
     },
-    /// A list of patches, which this version does not apply.
-    #[error("{} lists patches, and this version of mpkg applies none", path.display())]
-    Patches {
-        /// The list.
-        path: PathBuf,
+    /// A path that is a file and a folder.
+    #[error("{path} would be a file and a folder")]
+    FileAndFolder {
+        /// The path.
+        path: PackagePath,
     },
     /// A file that the manifest names and that does not belong to the tree.
     #[error("{what} names {path}, which is not in the tree {}", root.display())]
@@ -162,10 +161,12 @@ impl Explain for TreeError {
             Self::Manifest(problems) => problems.kind(),
             Self::File(error) => error.kind(),
             Self::OddFile { .. } => "odd-file",
-            Self::BadPath { .. } | Self::NotText { .. } | Self::Twins { .. } => "bad-path",
+            Self::BadPath { .. }
+            | Self::NotText { .. }
+            | Self::Twins { .. }
+            | Self::FileAndFolder { .. } => "bad-path",
             Self::TooMany { .. } => "too-many-files",
             Self::Ignore { .. } => "ignore",
-            Self::Patches { .. } => "patches",
             Self::Missing { .. } => "missing-file",
         }
     }
@@ -181,11 +182,8 @@ impl Explain for TreeError {
                 Some(format!("remove it, or leave it out with a line in {IGNORE_NAME}"))
             }
             Self::TooMany { .. } => Some(format!("leave files out with {IGNORE_NAME}")),
-            Self::Patches { .. } => {
-                Some(format!("apply them to the tree yourself and remove {PATCH_SERIES}"))
-            }
             Self::Missing { hint, .. } => hint.clone(),
-            Self::Twins { .. } | Self::Ignore { .. } => None,
+            Self::Twins { .. } | Self::FileAndFolder { .. } | Self::Ignore { .. } => None,
         }
     }
 
@@ -284,6 +282,15 @@ impl SourceTree {
     /// When the tree cannot be read, holds what no package can hold, or lacks a file that its
     /// manifest names.
     pub fn scan(&self) -> Result<TreeFiles> {
+        let files = self.walk()?;
+        // What patches are yet to change is looked at once they are applied.
+        if files.paths.iter().all(|path| path.as_str() != SERIES_NAME) {
+            self.named_files_are_there(&files.paths)?;
+        }
+        Ok(files)
+    }
+
+    fn walk(&self) -> Result<TreeFiles> {
         let ignored = self.ignored()?;
         let mut files = TreeFiles::default();
         let walk = walkdir::WalkDir::new(&self.root).min_depth(1).sort_by_file_name();
@@ -323,12 +330,26 @@ impl SourceTree {
             }
         }
         files.paths.sort();
-        if files.paths.iter().any(|path| path.as_str() == PATCH_SERIES) {
-            return Err(TreeError::Patches { path: self.root.join(PATCH_SERIES) });
-        }
         twins(&files.paths)?;
-        self.named_files_are_there(&files.paths)?;
         Ok(files)
+    }
+
+    /// Checks a list of files that patches have made: names that cannot stand side by side, and
+    /// files that the manifest names.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub(super) fn check(&self, files: &[PackagePath]) -> Result<()> {
+        let is_folder = |file: &&PackagePath| {
+            let below = format!("{file}/");
+            let from = files.partition_point(|other| other.as_str() < below.as_str());
+            files.get(from).is_some_and(|other| other.as_str().starts_with(&below))
+        };
+        if let Some(path) = files.iter().find(is_folder) {
+            return Err(TreeError::FileAndFolder { path: path.clone() });
+        }
+        twins(files)?;
+        self.named_files_are_there(files)
     }
 
     fn ignored(&self) -> Result<Ignored> {
@@ -459,18 +480,6 @@ files = ["**"]
 
     fn names(tree: &SourceTree) -> Vec<String> {
         tree.files().unwrap().into_iter().map(String::from).collect()
-    }
-
-    #[test]
-    fn patches_are_not_passed_over() {
-        let (_folder, tree) = tree(&["data/a.txt", "patches/series"]);
-        let error = tree.files().unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .ends_with("patches/series lists patches, and this version of mpkg applies none"),
-            "{error}"
-        );
     }
 
     #[test]

@@ -66,6 +66,12 @@ impl Work {
         self.folder.join("source")
     }
 
+    /// Where a tree stands with its patches applied.
+    #[must_use]
+    pub fn patched(&self) -> PathBuf {
+        self.folder.join("patched")
+    }
+
     /// Where data is unpacked.
     #[must_use]
     pub fn data(&self) -> PathBuf {
@@ -130,7 +136,7 @@ impl Work {
     /// When something cannot be removed.
     pub fn clear_all_but_outputs(&self) -> Result<()> {
         let others = ["tree", "source", "data", "packages", "test-tree", "scratch", "temporary"];
-        for name in others.into_iter().chain(["checkpoints"]) {
+        for name in others.into_iter().chain(["checkpoints", "patched"]) {
             remove_folder(&self.folder.join(name))?;
         }
         Ok(())

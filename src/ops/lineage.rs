@@ -9,6 +9,7 @@ use super::install;
 use super::list::list;
 use super::shelf::Shelf;
 use crate::archive::{self, Package};
+use crate::build::source::SourceError;
 use crate::build::tree::{RESULTS_NAME, SourceTree, TreeError};
 use crate::explain::Explain;
 use crate::fs;
@@ -113,6 +114,9 @@ pub enum Error {
     /// A registry, its packages or its signatures.
     #[error(transparent)]
     Catalogue(#[from] catalogue::Error),
+    /// A source package whose patches are at fault.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// A package file.
     #[error(transparent)]
     Archive(#[from] archive::Error),
@@ -141,6 +145,7 @@ impl Explain for Error {
         match self {
             Self::Tree(error) => error.kind(),
             Self::Catalogue(error) => error.kind(),
+            Self::Source(error) => error.kind(),
             Self::Archive(error) => error.kind(),
             Self::File(error) => error.kind(),
             Self::Store(error) => error.kind(),
@@ -153,6 +158,7 @@ impl Explain for Error {
         match self {
             Self::Tree(error) => error.hint(),
             Self::Catalogue(error) => error.hint(),
+            Self::Source(error) => error.hint(),
             Self::Archive(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Store(error) => error.hint(),
@@ -224,7 +230,7 @@ impl<'a> Genealogist<'a> {
     pub fn follow(&mut self, subject: &Subject) -> Result<Lineage> {
         match subject {
             Subject::Tree(folder) => {
-                let tree = SourceTree::find(folder)?;
+                let tree = self.shelf.patched(SourceTree::find(folder)?)?;
                 self.add_tree(tree, Digest::of(b""))?;
             }
             Subject::File(path) => {
@@ -238,6 +244,7 @@ impl<'a> Genealogist<'a> {
                     PackageType::Source => {
                         let folder = self.folder(&index.name, digest)?;
                         let tree = SourceTree::open(&folder.expect("it is in a file"))?;
+                        let tree = self.shelf.patched(tree)?;
                         self.add_tree(tree, digest)?;
                     }
                 }
@@ -343,7 +350,7 @@ impl<'a> Genealogist<'a> {
             return Ok(None);
         };
         if let Some(folder) = self.folder(&package.name, source)? {
-            return Ok(Some(SourceTree::open(&folder)?));
+            return Ok(Some(self.shelf.patched(SourceTree::open(&folder)?)?));
         }
         let why = format!("{} has package digest {source}", self.nowhere());
         self.gaps.push(Gap { what, why });

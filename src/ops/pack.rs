@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::archive::{self, Packed, WriteOptions};
-use crate::build::source::{SourceError, index_without_files};
+use crate::build::pristine::{PRISTINE_FOLDER, has_series};
+use crate::build::source::{Source, SourceError, index_without_files};
 use crate::build::tree::{SourceTree, TreeFiles};
 use crate::package::PackageIndex;
 use crate::progress::Progress;
@@ -48,6 +49,13 @@ pub fn pack(
     let index = index_without_files(tree);
     let folder: &Path = &options.out.clone().unwrap_or_else(|| tree.results());
     let path = folder.join(index.release().file_name());
+    if has_series(tree.root()) || tree.root().join(PRISTINE_FOLDER).is_dir() {
+        let source = Source::of(tree)?;
+        let contents = source.contents();
+        let packed =
+            archive::write_package(&source.index, &contents, &path, &options.write, progress)?;
+        return Ok(SourcePackage { path, index: source.index, packed });
+    }
     let files = (tree.root(), paths.as_slice());
     let (index, packed) = archive::pack_folder(index, files, &path, &options.write, progress)?;
     Ok(SourcePackage { path, index, packed })

@@ -7,10 +7,14 @@ use super::build::Setting;
 use super::catalogue::{self, Catalogue, open};
 use super::install;
 use crate::archive::Package;
+use crate::build::patches::{Base, Overlay};
+use crate::build::pristine::{has_series, patches_of};
 use crate::build::record::BuildRecord;
+use crate::build::source::SourceError;
+use crate::build::tree::SourceTree;
 use crate::explain::Explain;
 use crate::fs::{Error as FileError, Lock, read_to_string, remove_folder};
-use crate::package::{PackageType, PackageVersion, VariantName};
+use crate::package::{PackageIndex, PackageType, PackageVersion, VariantName};
 use crate::registry::AttachmentRole;
 use crate::reproduce::Side;
 use crate::resolve::Wish;
@@ -33,6 +37,9 @@ pub enum Error {
     /// It is not sound, not signed as it should be, or cannot be fetched.
     #[error(transparent)]
     Catalogue(#[from] catalogue::Error),
+    /// The patches of a source package are at fault.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// No release answers a wish.
     #[error("there is no binary package of {wish}")]
     NoRelease {
@@ -47,6 +54,7 @@ impl Explain for Error {
     fn kind(&self) -> &'static str {
         match self {
             Self::Catalogue(error) => error.kind(),
+            Self::Source(error) => error.kind(),
             Self::NoRelease { .. } => "no-such-package",
         }
     }
@@ -54,6 +62,7 @@ impl Explain for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Catalogue(error) => error.hint(),
+            Self::Source(error) => error.hint(),
             Self::NoRelease { exists, .. } if exists.is_empty() => None,
             Self::NoRelease { exists, .. } => Some(format!("there is {}", exists.join(", "))),
         }
@@ -142,6 +151,8 @@ const STAGING: &str = ".staging-";
 #[derive(Debug)]
 pub struct Unpacked {
     package: Package,
+    /// What the files are once patches are applied.
+    patched: Option<PackageIndex>,
     folder: tempfile::TempDir,
     _lock: Lock,
 }
@@ -163,7 +174,26 @@ impl Unpacked {
         package.extract(folder.path(), threads, setting.progress).map_err(|source| {
             catalogue::Error::Package { path: package.path().to_owned(), source }
         })?;
-        Ok(Self { package, folder, _lock: lock })
+        Ok(Self { package, patched: None, folder, _lock: lock })
+    }
+
+    /// The same with the patches of a source package applied.
+    ///
+    /// # Errors
+    /// When one does not apply.
+    pub fn patched(self) -> Result<Self, Error> {
+        if !has_series(self.folder.path()) {
+            return Ok(self);
+        }
+        let index = self.package.index();
+        let base = Base { root: self.folder.path(), files: &index.files };
+        let tree = SourceTree::open(self.folder.path()).map_err(SourceError::from)?;
+        let (_, patches) = patches_of(&tree).map_err(SourceError::from)?;
+        let overlay = Overlay::of(base, &patches).map_err(SourceError::from)?;
+        let files = overlay.index(base);
+        overlay.write(self.folder.path()).map_err(SourceError::from)?;
+        let patched = Some(PackageIndex { files, ..index.clone() });
+        Ok(Self { patched, ..self })
     }
 
     /// The package.
@@ -175,7 +205,8 @@ impl Unpacked {
     /// Its files.
     #[must_use]
     pub fn side(&self) -> Side<'_> {
-        Side { folder: self.folder.path(), index: self.package.index() }
+        let index = self.patched.as_ref().unwrap_or_else(|| self.package.index());
+        Side { folder: self.folder.path(), index }
     }
 }
 

@@ -7,6 +7,9 @@ use rayon::prelude::*;
 
 use crate::archive::{self, Package};
 use crate::build::outputs::{self, hash_file};
+use crate::build::pristine::{PRISTINE_FOLDER, has_series};
+use crate::build::source::{Source, SourceError};
+use crate::build::tree::SourceTree;
 use crate::fs::{
     Error as FileError, create_folder, read_to_string, remove_folder, sync_folder, touch,
     write_atomically,
@@ -57,6 +60,36 @@ impl Shelf {
         let index = self.index(package).filter(is_sound)?;
         touch(&folder);
         Some(index)
+    }
+
+    /// The tree with its patches applied: itself where there are none, or they are; else a copy on
+    /// the shelf.
+    ///
+    /// # Errors
+    /// When one does not apply, or the copy cannot be written.
+    pub fn patched(&self, tree: SourceTree) -> Result<SourceTree, SourceError> {
+        if !has_series(tree.root()) || tree.root().join(PRISTINE_FOLDER).is_dir() {
+            return Ok(tree);
+        }
+        let source = Source::of(&tree)?;
+        let goal = self.root.join(format!("{}-patched", archive::package_digest(&source.index)?));
+        if !goal.is_dir() {
+            create_folder(&self.root)?;
+            let staging = tempfile::Builder::new()
+                .prefix(".staging-")
+                .tempdir_in(&self.root)
+                .map_err(FileError::at("create a folder in", &self.root))?;
+            let inside = staging.path().join("tree");
+            source.built(&tree, &inside)?;
+            let moved = std::fs::rename(&inside, &goal);
+            // Somebody else may have put the same there.
+            if !goal.is_dir() {
+                moved.map_err(FileError::at("rename a folder to", &goal))?;
+            }
+            sync_folder(&self.root)?;
+        }
+        touch(&goal);
+        Ok(SourceTree::open(&goal)?)
     }
 
     /// Unpacks a package there, in place of one that is damaged.

@@ -46,7 +46,7 @@ pub fn test(
     }
     let checks = Checks {
         manifest: opened.tree.manifest(),
-        tree: (opened.tree.root(), &prepared.index.files),
+        tree: (opened.tree.root(), &prepared.files),
         materials: &prepared.materials,
         surroundings: &prepared.surroundings,
         work: &opened.work,

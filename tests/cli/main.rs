@@ -31,6 +31,7 @@ mod operator_mirror;
 mod operator_nginx;
 mod operator_serve;
 mod packing;
+mod patches;
 mod policy;
 mod policy_rebuilds;
 mod probes;

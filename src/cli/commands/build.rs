@@ -71,7 +71,7 @@ pub(super) fn level(word: &str) -> Result<SandboxLevel, String> {
 }
 
 /// What a word on the command line names: a folder, a package file or a release.
-fn source(word: &str) -> Result<BuildSource, Failure> {
+pub(super) fn source(word: &str) -> Result<BuildSource, Failure> {
     let path = PathBuf::from(word);
     let ends_in = |end: &str| path.extension().is_some_and(|it| it == end);
     if path.is_dir() || ends_in("toml") {

@@ -16,6 +16,7 @@ mod licenses;
 mod list;
 mod man;
 mod pack;
+mod patch;
 mod path;
 mod profiles;
 mod publish;
@@ -27,6 +28,7 @@ mod rollback;
 mod said;
 mod search;
 mod sign;
+mod source;
 mod test;
 mod trace;
 mod tree;
@@ -58,6 +60,10 @@ pub(super) enum Command {
     Diff(diff::Arguments),
     /// Packs a source tree into a source package, without building it
     Pack(pack::Arguments),
+    /// Unpacks a source package as a tree that is ready to change
+    Source(source::Arguments),
+    /// Records changes to an unpacked source as patches
+    Patch(patch::Arguments),
     /// Makes and manages signing keys
     Key(key::Arguments),
     /// Signs packages
@@ -123,6 +129,8 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Outcome, Failur
         Command::Rebuild(arguments) => rebuild::run(arguments, context),
         Command::Diff(arguments) => diff::run(&arguments, context),
         Command::Pack(arguments) => pack::run(arguments, context),
+        Command::Source(arguments) => source::run(arguments, context),
+        Command::Patch(arguments) => patch::run(arguments, context),
         Command::Key(arguments) => key::run(arguments, context),
         Command::Sign(arguments) => sign::run(arguments, context),
         Command::Export(arguments) => export::run(arguments, context),

@@ -17,15 +17,16 @@ use crate::build::machine::Machine;
 use crate::build::packing::{Packing, Shelf};
 use crate::build::probes::Predictions;
 use crate::build::record::{
-    BuildRecord, OutputRecord, ProbeRecord, RECORD_FORMAT, ReproducibilityRecord, Seconds,
-    SourceRecord, StepRecord, TestRecord,
+    BuildRecord, OutputRecord, PatchRecord, ProbeRecord, RECORD_FORMAT, ReproducibilityRecord,
+    Seconds, SourceRecord, StepRecord, TestRecord,
 };
 use crate::build::report;
 use crate::build::segments::SegmentDone;
+use crate::build::source::Source;
 use crate::build::steps::{Finished, fill_view};
 use crate::fs::{create_folder, remove_folder, write_atomically};
 use crate::package::manifest::{Manifest, Variant};
-use crate::package::{Digest, IndexedFile, PROBES_FOLDER, PackageIndex};
+use crate::package::{Digest, IndexedFile, PROBES_FOLDER};
 
 /// A build that is done.
 #[derive(Debug)]
@@ -78,7 +79,7 @@ impl Ending<'_> {
         let results = self.prepared.opened.results.clone();
         let dist = Dist::stage(&results)?;
         let began = Instant::now();
-        let source = self.pack_source(&self.prepared.index, &dist)?;
+        let source = self.pack_source(&self.prepared.source, &dist)?;
         let Packages { outputs, probes, beside } = self.pack_variants(&source, &dist, log)?;
         let pack_seconds = began.elapsed().as_secs_f64();
         let began = Instant::now();
@@ -169,12 +170,12 @@ impl Ending<'_> {
         ran.fold(0.0, |sum, step| sum + step.result.seconds)
     }
 
-    fn pack_source(&self, index: &PackageIndex, dist: &Dist) -> Result<SourceRecord, BuildError> {
-        let file = index.release().file_name();
-        let contents = archive::from_folder(self.prepared.opened.tree.root());
+    fn pack_source(&self, source: &Source, dist: &Dist) -> Result<SourceRecord, BuildError> {
+        let file = source.index.release().file_name();
+        let contents = source.contents();
         let options = WriteOptions { threads: threads(), level: None };
         let packed = archive::write_package(
-            index,
+            &source.index,
             &contents,
             &dist.folder().join(&file),
             &options,
@@ -185,6 +186,7 @@ impl Ending<'_> {
             package_digest: packed.package_digest,
             sha256: packed.file_digest,
             size: packed.file_size,
+            patches: source.patches.iter().map(PatchRecord::from).collect(),
         })
     }
 
@@ -202,7 +204,7 @@ impl Ending<'_> {
             manifest_text: tree.manifest_text().as_bytes(),
             source: source.package_digest,
             inputs: &inputs,
-            tree: Shelf { folder: tree.root(), files: &prepared.index.files },
+            tree: Shelf { folder: tree.root(), files: &prepared.files },
             threads: threads(),
             progress: self.setting.progress,
         };
@@ -268,7 +270,7 @@ impl Ending<'_> {
         let prepared = self.prepared;
         Checks {
             manifest: self.manifest,
-            tree: (prepared.opened.tree.root(), &prepared.index.files),
+            tree: (prepared.opened.tree.root(), &prepared.files),
             materials: &prepared.materials,
             surroundings: &prepared.surroundings,
             work: &prepared.opened.work,

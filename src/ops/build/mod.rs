@@ -18,7 +18,7 @@ pub use options::{
 };
 pub use plan::{Plan, PlannedData, PlannedPackage, PlannedStep, PlannedTest};
 pub use prepare::{Prepared, prepare};
-pub use source::{Opened, Origin};
+pub use source::{Opened, Origin, published_source};
 pub use twin::build_twice;
 
 use std::time::Instant;
@@ -71,7 +71,7 @@ pub fn build(
         StepShelf::Apart(folder) => folder.clone(),
     });
     let manifest = options.limit(opened.tree.manifest())?;
-    let views = Views::of(&manifest, &prepared.index.files, opened.tree.root())?;
+    let views = Views::of(&manifest, &prepared.files, opened.tree.root())?;
     if options.shell.is_none() {
         demand_writable(&opened.results)?;
     }

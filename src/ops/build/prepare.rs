@@ -11,21 +11,23 @@ use crate::build::data::{FetchedData, Fetcher, shown};
 use crate::build::environment;
 use crate::build::inputs::inputs_json;
 use crate::build::record::{DataRecord, DependencyRecord};
-use crate::build::source::source_index;
+use crate::build::source::Source;
 use crate::build::surroundings::{Material, Materials, Surroundings};
 use crate::fs::{Error as FileError, write_atomically};
 use crate::net::Network;
 use crate::ops::registry::data::by_digest;
 use crate::package::manifest::{DataReference, DataSource, Unpack};
-use crate::package::{Digest, LOCK_NAME, PackageIndex};
+use crate::package::{Digest, IndexedFile, LOCK_NAME};
 
 /// A tree with all that its steps need.
 #[derive(Debug)]
 pub struct Prepared {
-    /// The tree and its places.
+    /// The tree, its patches applied, and its places.
     pub opened: Opened,
-    /// The index of the source package.
-    pub index: PackageIndex,
+    /// The source package.
+    pub source: Source,
+    /// The files of the tree, its patches applied.
+    pub files: Vec<IndexedFile>,
     /// Data and dependencies.
     pub materials: Materials,
     /// The software around each step.
@@ -50,7 +52,7 @@ impl Prepared {
 
     /// Makes sure that a build from here has the inputs that are `expected`.
     pub(super) fn demand_inputs(&self, expected: &[u8]) -> Result<(), BuildError> {
-        let found = self.inputs(package_digest(&self.index)?)?;
+        let found = self.inputs(package_digest(&self.source.index)?)?;
         if found == expected {
             return Ok(());
         }
@@ -71,13 +73,15 @@ impl Prepared {
 /// # Errors
 /// When something cannot be had or is not what it should be.
 pub fn prepare(
-    opened: Opened,
+    mut opened: Opened,
     dependencies: &Dependencies<'_>,
     setting: &Setting<'_>,
 ) -> Result<Prepared, BuildError> {
     write_lock(&opened, dependencies, setting)?;
+    let source = Source::of(&opened.tree)?;
+    let (tree, files) = source.built(&opened.tree, &opened.work.patched())?;
+    opened.tree = tree;
     let root = opened.tree.root();
-    let index = source_index(&opened.tree)?;
     let mut materials = Materials::default();
     let fetcher = Fetcher::new(root, setting.client).asking_first(by_digest(setting.registries));
     let found = fetcher.fetch(&opened.tree.manifest().data, setting.progress)?;
@@ -97,7 +101,7 @@ pub fn prepare(
         records.push(record);
     }
     let surroundings = surroundings(&opened, &materials, setting)?;
-    Ok(Prepared { opened, index, materials, surroundings, data, dependencies: records })
+    Ok(Prepared { opened, source, files, materials, surroundings, data, dependencies: records })
 }
 
 fn surroundings(

@@ -55,14 +55,17 @@ pub(super) fn open(options: &BuildOptions, setting: &Setting<'_>) -> Result<Open
         }
         BuildSource::File(file) => unpacked(&Package::open(file)?, options, setting),
         BuildSource::Release(wish) => {
-            let package = published(wish, setting)?;
+            let package = published_source(wish, setting)?;
             unpacked(&package, options, setting)
         }
     }
 }
 
 /// Fetches the newest source package that answers `wish`, its signatures checked.
-fn published(wish: &Wish, setting: &Setting<'_>) -> Result<Package, BuildError> {
+///
+/// # Errors
+/// When there is none, or it is not believed.
+pub fn published_source(wish: &Wish, setting: &Setting<'_>) -> Result<Package, BuildError> {
     let trust = install::trust(setting.home)?;
     let mut catalogue = Catalogue::open(setting.registries, Vec::new(), trust, setting.client)?;
     let sources = catalogue.sources(&wish.name)?;

@@ -123,14 +123,15 @@ fn sources(
     setting: &Setting<'_>,
 ) -> Result<Option<(Unpacked, Unpacked)>, Error> {
     if first.package().index().package_type == PackageType::Source {
-        return Ok(Some((first, second)));
+        return Ok(Some((first.patched()?, second.patched()?)));
     }
     let source = |unpacked: &Unpacked| -> Result<Option<Unpacked>, Error> {
         let package = unpacked.package();
         let Some(digest) = package.index().source else { return Ok(None) };
         match source_of(package, digest, None, setting) {
             Ok(path) => {
-                Ok(Some(Unpacked::of(open(&path).map_err(released::Error::from)?, setting)?))
+                let package = open(&path).map_err(released::Error::from)?;
+                Ok(Some(Unpacked::of(package, setting)?.patched()?))
             }
             Err(error) => {
                 setting.progress.note(&format!("The code is not compared: {error}"));
