@@ -272,6 +272,11 @@ impl<'a> Catalogue<'a> {
         Ok(self.asked(place))
     }
 
+    /// The registries that were asked so far.
+    pub fn opened(&self) -> impl Iterator<Item = &Registry<'a>> {
+        self.opened.iter().filter_map(OnceLock::get)
+    }
+
     fn asked(&self, place: usize) -> &Registry<'a> {
         self.opened[place].get().expect("what it says was read, so it was opened")
     }

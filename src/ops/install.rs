@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use super::audit::{Unread, Warning, warnings};
 use super::catalogue::{Catalogue, Error, Result, Trust, Vouched};
 use super::generations::lock;
 use super::key::{self, KnownKey, Owner};
@@ -303,6 +304,14 @@ impl Plan<'_> {
             })
     }
 
+    /// What advisories say of the packages of the next generation, by what is known on this
+    /// machine so far.
+    #[must_use]
+    pub fn advisories(&self) -> (Vec<Warning>, Vec<Unread>) {
+        let packages: Vec<&InstalledPackage> = self.packages.iter().map(|it| &it.package).collect();
+        warnings(&self.catalogue, &self.home, &packages)
+    }
+
     /// What is to be fetched in all.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
@@ -318,7 +327,7 @@ impl Plan<'_> {
     ///
     /// # Errors
     /// What fails in fetching and unpacking; then the current generation is as it was.
-    pub fn carry_out(mut self, progress: &dyn Progress) -> Result<Option<(Generation, Traffic)>> {
+    pub fn carry_out(&mut self, progress: &dyn Progress) -> Result<Option<(Generation, Traffic)>> {
         let transfers = std::mem::take(&mut self.transfers);
         let Some(store) = &self.store else { return Ok(None) };
         if self.is_empty() {

@@ -228,10 +228,31 @@ impl<'a> Genealogist<'a> {
     /// When the subject itself is not to be had, or something is damaged or not believed. What
     /// else is not to be had is a [`Gap`].
     pub fn follow(&mut self, subject: &Subject) -> Result<Lineage> {
+        Ok(self.follow_all(std::slice::from_ref(subject))?.0)
+    }
+
+    /// Follows the lineages of several subjects as one, and says which of its parts they are.
+    ///
+    /// # Errors
+    /// Those of [`Genealogist::follow`].
+    pub fn follow_all(&mut self, subjects: &[Subject]) -> Result<(Lineage, Vec<usize>)> {
+        self.known.clear();
+        let roots = subjects.iter().map(|subject| self.add_subject(subject)).collect::<Result<_>>();
+        let (parts, gaps) = (std::mem::take(&mut self.parts), std::mem::take(&mut self.gaps));
+        Ok((Lineage { parts, gaps }, roots?))
+    }
+
+    /// The registries that it asks.
+    #[must_use]
+    pub const fn catalogue(&self) -> &Catalogue<'a> {
+        &self.catalogue
+    }
+
+    fn add_subject(&mut self, subject: &Subject) -> Result<usize> {
         match subject {
             Subject::Tree(folder) => {
                 let tree = self.shelf.patched(SourceTree::find(folder)?)?;
-                self.add_tree(tree, Digest::of(b""))?;
+                self.add_tree(tree, Digest::of(b""))
             }
             Subject::File(path) => {
                 let package = catalogue::open(path)?;
@@ -239,23 +260,21 @@ impl<'a> Genealogist<'a> {
                 self.files.insert(digest, package);
                 match index.package_type {
                     PackageType::Binary => {
-                        self.add_binary(InstalledPackage::from_index(&index, digest, ""))?;
+                        self.add_binary(InstalledPackage::from_index(&index, digest, ""))
                     }
                     PackageType::Source => {
                         let folder = self.folder(&index.name, digest)?;
                         let tree = SourceTree::open(&folder.expect("it is in a file"))?;
                         let tree = self.shelf.patched(tree)?;
-                        self.add_tree(tree, digest)?;
+                        self.add_tree(tree, digest)
                     }
                 }
             }
             Subject::Release(wish) => {
                 let package = self.release(wish)?;
-                self.add_binary(package)?;
+                self.add_binary(package)
             }
         }
-        let gaps = std::mem::take(&mut self.gaps);
-        Ok(Lineage { parts: std::mem::take(&mut self.parts), gaps })
     }
 
     /// The package that a wish means: the installed one if it will do, else the best published.

@@ -1,5 +1,7 @@
 //! The use cases, one a file: plain options in, plain results out.
 
+pub mod advisory;
+pub mod audit;
 pub mod build;
 pub mod catalogue;
 pub mod diff;

@@ -9,7 +9,7 @@ use crate::net::Client;
 use crate::progress::Progress;
 use crate::registry::layout;
 use crate::registry::operator::{
-    self, Attested, PublishOptions, Published, Result, Signing, Writing,
+    self, Advised, Attested, PublishOptions, Published, Result, Signing, Writing,
 };
 use crate::store::Home;
 
@@ -29,6 +29,8 @@ pub struct Options {
     pub files: Vec<PathBuf>,
     /// Files with signed statements about packages that are published, or are among the files.
     pub attestations: Vec<PathBuf>,
+    /// Files of advisories and statements about them, each with its signatures beside it.
+    pub advisories: Vec<PathBuf>,
     /// The registry's folder.
     pub registry: String,
     /// The key that becomes the publisher of a new name; without it whichever of this machine's
@@ -51,6 +53,8 @@ pub struct Report {
     pub packages: Vec<Published>,
     /// The statements about packages.
     pub attested: Vec<Attested>,
+    /// The advisories and statements about them.
+    pub advised: Vec<Advised>,
     /// The registry, where it was begun by this.
     pub created: Option<init::Made>,
 }
@@ -84,12 +88,14 @@ pub fn publish(
     if !is_new {
         let packages = operator::publish(&folder, &options.files, &how, client, progress)?;
         let attested = attest(&folder, options, &how.signing, client, progress)?;
-        return Ok(Report { packages, attested, created: None });
+        let advised = advise(&folder, options, &how, client, progress)?;
+        return Ok(Report { packages, attested, advised, created: None });
     }
     // What cannot be published is no reason to begin a registry.
     let packages = operator::publish_into_nothing(&options.files, &how, progress)?;
     if options.writing == Writing::DryRun {
-        return Ok(Report { packages, attested: Vec::new(), created: None });
+        let (attested, advised) = Default::default();
+        return Ok(Report { packages, attested, advised, created: None });
     }
     let times = (options.now, options.clock);
     let created = init::with_defaults(home, &folder, passphrases, times, client, progress)?;
@@ -100,7 +106,24 @@ pub fn publish(
     let how = PublishOptions { signing, ..how };
     let packages = operator::publish(&folder, &options.files, &how, client, progress)?;
     let attested = attest(&folder, options, &how.signing, client, progress)?;
-    Ok(Report { packages, attested, created: Some(created) })
+    let advised = advise(&folder, options, &how, client, progress)?;
+    Ok(Report { packages, attested, advised, created: Some(created) })
+}
+
+fn advise(
+    folder: &Path,
+    options: &Options,
+    how: &PublishOptions<'_>,
+    client: &Client,
+    progress: &dyn Progress,
+) -> Result<Vec<Advised>> {
+    let (writing, signing) = (options.writing, &how.signing);
+    match options.advisories.as_slice() {
+        [] => Ok(Vec::new()),
+        files => {
+            operator::advise(folder, files, how.known_keys, writing, signing, client, progress)
+        }
+    }
 }
 
 fn attest(

@@ -1,6 +1,7 @@
 //! The vocabulary: names, versions, digests, the manifest and the index. Pure: nothing here opens
 //! a file or a connection.
 
+pub mod advisory;
 mod digest;
 pub mod document;
 mod index;

@@ -11,6 +11,8 @@ pub const LOCK: &str = ".mpkg-lock";
 pub const METADATA: &str = "metadata";
 /// The one file of metadata that changes under the same name.
 pub const TIMESTAMP: &str = "metadata/timestamp.json";
+/// The list of advisories.
+pub const ADVISORIES: &str = "advisories/index.json";
 /// What the names of bins begin with.
 pub const BINS: &str = "bins";
 
@@ -20,6 +22,8 @@ pub const LARGEST_MARKER: u64 = 64 << 10;
 pub const LARGEST_INDEX: u64 = 16 << 20;
 /// The longest search list that is read.
 pub const LARGEST_SEARCH: u64 = 128 << 20;
+/// The longest list of advisories that is read.
+pub const LARGEST_ADVISORIES: u64 = 16 << 20;
 /// The longest attachment that is read.
 pub const LARGEST_ATTACHMENT: u64 = 16 << 20;
 
@@ -94,6 +98,12 @@ pub fn blob(digest: Digest) -> String {
 #[must_use]
 pub fn attachment(package: Digest, digest: Digest, suffix: &str) -> String {
     format!("attestations/{package}/{digest}.{suffix}.json")
+}
+
+/// An advisory by its id and its digest, or a document of statements about some.
+#[must_use]
+pub fn notice(stem: &str, digest: Digest) -> String {
+    format!("advisories/{digest}.{stem}.json")
 }
 
 /// Whether the file at `path`, relative to the registry's folder, is one that a reader may ask

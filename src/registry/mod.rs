@@ -1,5 +1,6 @@
 //! What a registry says and why it is believed (spec/registry.md).
 
+mod advisories;
 mod anchor;
 mod entry;
 mod error;
@@ -13,6 +14,9 @@ mod succession;
 mod trust;
 pub mod tuf;
 
+pub use advisories::{
+    ADVISORY_TYPE, AdvisoryEntry, AdvisoryList, Notice, NoticeError, VEX_TYPE, VexEntry,
+};
 pub use anchor::{Anchor, FirstRoot, FirstSight};
 pub use entry::{
     Attachment, AttachmentRole, ChunksPlace, INDEX_FORMAT, Marker, NameIndex, Publishers,

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::entry::{Attachment, NameIndex, ReleaseEntry, SearchEntry, SearchList};
 use super::layout::SearchShard;
 use super::tuf::{Clock, View};
-use super::{Anchor, Error, INDEX_FORMAT, Result, Source, TargetsRole, layout};
+use super::{AdvisoryList, Anchor, Error, INDEX_FORMAT, Result, Source, TargetsRole, layout};
 use crate::crypto::canonical::{self, Limits};
 use crate::fs;
 use crate::net::{Address, Client, FetchRequest, Network};
@@ -107,6 +107,46 @@ impl<'a> Registry<'a> {
         let bins = delegations.and_then(|all| all.succinct_roles.as_ref());
         let is_short = bins.is_none_or(|bins| SearchShard::all(bins.bit_length).count() <= 16);
         if is_short { self.search_list().map(Some) } else { Ok(None) }
+    }
+
+    /// The list of the registry's advisories; nothing where it has none.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::Contradiction`], and whatever keeps it from being read.
+    pub fn advisories(&self) -> Result<Option<AdvisoryList>> {
+        let file = layout::ADVISORIES;
+        let list: Option<AdvisoryList> = self.read(file, layout::LARGEST_ADVISORIES)?;
+        match list.as_ref().and_then(AdvisoryList::fault) {
+            Some(why) => {
+                let (location, file) = (self.location.clone(), file.to_owned());
+                Err(Error::Contradiction { location, file, why })
+            }
+            None => Ok(list),
+        }
+    }
+
+    /// The bytes of a small file that a list vouches for by its digest.
+    ///
+    /// # Errors
+    /// [`Error::WrongDigest`], and whatever keeps it from being read.
+    pub fn listed(&self, place: &str, digest: Digest, size: u64) -> Result<Vec<u8>> {
+        let copy = Address::Path(self.copies.join(place));
+        if !self.is_here()
+            && let Ok(bytes) = self.client.get_small(&copy, size)
+            && Digest::of(&bytes) == digest
+        {
+            return Ok(bytes);
+        }
+        let bytes = self.read_bytes(place, size)?.ok_or_else(|| {
+            Error::from(crate::net::Error::NotThere { address: self.address.join(place) })
+        })?;
+        match Digest::of(&bytes) {
+            found if found == digest => Ok(bytes),
+            found => {
+                let (location, file) = (self.location.clone(), place.to_owned());
+                Err(Error::WrongDigest { location, file, expected: digest, found })
+            }
+        }
     }
 
     /// The bytes of an attachment, checked against its digest.

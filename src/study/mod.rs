@@ -1,5 +1,6 @@
 //! What can be learnt of a model because its source is there (spec/study.md).
 
+pub mod advisories;
 mod error;
 pub mod facts;
 pub mod licences;

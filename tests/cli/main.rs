@@ -8,6 +8,7 @@
 #![allow(clippy::needless_raw_string_hashes, reason = "snapbox writes its snapshots with them")]
 #![allow(unreachable_pub, reason = "nothing here is seen from outside")]
 
+mod advisories;
 mod architecture;
 mod build;
 mod checkpoints;

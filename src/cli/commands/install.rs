@@ -1,5 +1,6 @@
 //! `mpkg install`: installs packages with what they depend on.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use super::fetch::Patience;
 use super::{Context, Failure, Outcome, ProfileArguments};
 use crate::cli::words::{count, size, table};
 use crate::crypto::KeyId;
+use crate::explain::printable;
 use crate::ops::install::{Change, Options, Plan, Planned, Purpose, Renewal, Target, plan};
 use crate::ops::transfer::Traffic;
 use crate::registry::{Allowed, Rebuild};
@@ -85,7 +87,7 @@ pub(super) fn change(
         command,
         now: context.now,
     };
-    let plan = plan(&context.home, options, &client, context.progress())?;
+    let mut plan = plan(&context.home, options, &client, context.progress())?;
     let mut document = to_json(&plan);
     if plan.is_empty() {
         let names: Vec<String> = plan
@@ -106,6 +108,9 @@ pub(super) fn change(
     for warning in plan.packages.iter().flat_map(|planned| &planned.allowed.warnings) {
         context.progress().warn(warning);
     }
+    let mut said = BTreeSet::new();
+    warn_of_advisories(&plan, &mut said, context);
+    document["advisories"] = advisories_json(&said);
     if flags.dry_run {
         document["changed"] = json!(false);
         return Ok(Outcome::done(text, document));
@@ -118,6 +123,9 @@ pub(super) fn change(
     }
     let changed = plan.packages.iter().filter(|one| is_new(one)).count();
     let done = plan.carry_out(context.progress())?;
+    // What went into a package is known once it is here.
+    warn_of_advisories(&plan, &mut said, context);
+    document["advisories"] = advisories_json(&said);
     document["changed"] = json!(true);
     document["generation"] = json!(done.as_ref().map(|(generation, _)| generation.number));
     if let Some((Generation { number, .. }, traffic)) = done {
@@ -147,6 +155,36 @@ fn warn_of_other_origins(plan: &Plan<'_>, context: &Context) {
                 .warn(&format!("{name} was installed from {before}, and comes from {now} now"));
         }
     }
+}
+
+/// Warns of advisories about what will be installed, each package once. That advisories cannot be
+/// read is said as well.
+fn warn_of_advisories(plan: &Plan<'_>, said: &mut BTreeSet<(String, String)>, context: &Context) {
+    let (warnings, unread) = plan.advisories();
+    for warning in warnings {
+        let id = warning.advisory.to_string();
+        if said.insert((id.clone(), warning.path[0].clone())) {
+            let summary = printable(&warning.summary);
+            let path = warning.path.join(" → ");
+            context.progress().warn(&format!("{path} is affected by {id}: {summary}"));
+        }
+    }
+    for unread in unread {
+        if !said.insert((String::new(), unread.what.clone())) {
+            continue;
+        }
+        let (what, why) = (printable(&unread.what), printable(&unread.why));
+        let line = format!("{what} were not looked at: {why}");
+        match context.offline {
+            true => tracing::info!("{line}"),
+            false => context.progress().warn(&line),
+        }
+    }
+}
+
+fn advisories_json(said: &BTreeSet<(String, String)>) -> Value {
+    let ids = said.iter().map(|(id, _)| id).filter(|id| !id.is_empty());
+    json!(ids.collect::<BTreeSet<_>>())
 }
 
 fn is_new(planned: &Planned) -> bool {

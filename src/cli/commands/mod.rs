@@ -1,5 +1,7 @@
 //! The commands, one a file: its flags, then one call, then printing.
 
+mod advisory;
+mod audit;
 mod build;
 mod completions;
 mod diff;
@@ -113,6 +115,10 @@ pub(super) enum Command {
     Trace(trace::Arguments),
     /// Shows what a package was built from: data, tokenizer, base, adapter
     Tree(tree::Arguments),
+    /// Says which packages advisories concern, through all that they were built from
+    Audit(audit::Arguments),
+    /// Makes, checks and signs advisories, and lists those of registries
+    Advisory(advisory::Arguments),
     /// Prints completions for a shell
     Completions(completions::Arguments),
     /// Writes the manual pages
@@ -155,6 +161,8 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Outcome, Failur
         Command::Licenses(arguments) => licenses::run(&arguments, context),
         Command::Trace(arguments) => trace::run(arguments, context),
         Command::Tree(arguments) => tree::run(&arguments, context),
+        Command::Audit(arguments) => audit::run(arguments, context),
+        Command::Advisory(arguments) => advisory::run(arguments, context),
         Command::Completions(arguments) => completions::run(arguments, context),
         Command::Man(arguments) => man::run(arguments, context),
     }

@@ -8,18 +8,23 @@ use super::{Context, Failure, Outcome};
 use crate::cli::failure::Plain;
 use crate::cli::passphrase::PassphraseArguments;
 use crate::crypto::KeyName;
+use crate::explain::printable;
 use crate::ops::publish::{New, Options, publish};
-use crate::registry::operator::{Attested, Published, State, Writing};
+use crate::registry::operator::{Advised, Attested, Published, State, Writing};
 
 /// Flags of `mpkg publish`.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
     /// Package files, source beside binary; the signatures of FILE are read from FILE.dsse.json
-    #[arg(required_unless_present = "attestation", value_name = "FILE")]
+    #[arg(required_unless_present_any = ["attestation", "advisory"], value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Signed statements about packages that are published, whoever made them
     #[arg(long, value_name = "FILE", num_args = 1..)]
     attestation: Vec<PathBuf>,
+    /// Advisories, and OpenVEX documents about them; the signatures of FILE are read from
+    /// FILE.dsse.json
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    advisory: Vec<PathBuf>,
     /// The registry's folder [default: the one that --registry names]
     #[arg(long, value_name = "DIR")]
     to: Option<String>,
@@ -42,6 +47,7 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
     let options = Options {
         files: arguments.files,
         attestations: arguments.attestation,
+        advisories: arguments.advisory,
         registry: registry.clone(),
         key: arguments.key,
         new: if arguments.create { New::Create } else { New::Refuse },
@@ -72,6 +78,14 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
             (_, Writing::DryRun) => format!("Would store a statement about {}", one.release),
         });
     }
+    for one in &report.advised {
+        let name = printable(&one.name);
+        context.progress().note(&match (one.state, options.writing) {
+            (State::AlreadyThere, _) => format!("Kept already: {name}"),
+            (_, Writing::Really) => format!("Published {name}"),
+            (_, Writing::DryRun) => format!("Would publish {name}"),
+        });
+    }
     let packages: Vec<Value> = published.iter().map(describe).collect();
     let attested: Vec<Value> = report.attested.iter().map(describe_statement).collect();
     let document = json!({
@@ -79,8 +93,17 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
         "dry-run": options.writing == Writing::DryRun,
         "packages": packages,
         "attestations": attested,
+        "advisories": report.advised.iter().map(describe_advisory).collect::<Vec<_>>(),
     });
     Ok(Outcome::done("", document))
+}
+
+fn describe_advisory(advised: &Advised) -> Value {
+    json!({
+        "name": advised.name,
+        "signed-by": advised.signed_by.iter().map(crate::crypto::PublicKey::id).collect::<Vec<_>>(),
+        "state": if advised.state == State::AlreadyThere { "already-there" } else { "added" },
+    })
 }
 
 fn describe_statement(attested: &Attested) -> Value {

@@ -9,7 +9,7 @@ use super::write::Writer;
 use crate::fs;
 use crate::net::{Address, Client};
 use crate::progress::Progress;
-use crate::registry::layout;
+use crate::registry::{AdvisoryList, layout};
 
 /// What was removed, or would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,7 +43,7 @@ pub fn clean(folder: &Path, age: Age, client: &Client, progress: &dyn Progress) 
     let needed = repository.needed()?;
     let newest = repository.newest_bin();
     let mut cleaned = Cleaned::default();
-    for part in [layout::METADATA, "index", "search"] {
+    for part in [layout::METADATA, "index", "search", "advisories"] {
         for (place, size) in superseded(folder, part, &needed, age.before)? {
             // What a run that was cut off signed is remembered, so that its version is not used
             // again.
@@ -73,6 +73,8 @@ impl Repository<'_> {
                     .extend(target.hashes.sha256().map(|digest| layout::consistent(path, digest)));
             }
         }
+        let list = self.advisories()?;
+        needed.extend(list.iter().flat_map(AdvisoryList::files).map(|(place, ..)| place));
         Ok(needed)
     }
 }

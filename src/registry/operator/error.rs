@@ -90,6 +90,25 @@ pub enum Error {
         #[source]
         source: crypto::canonical::Error,
     },
+    /// An advisory, or a statement about one, is not as it should be.
+    #[error(transparent)]
+    Notice(Box<registry::NoticeError>),
+    /// An advisory without signatures.
+    #[error("{what} is not signed: {} is not there", envelope.display())]
+    UnsignedNotice {
+        /// The file.
+        what: String,
+        /// Where its signatures should be.
+        envelope: PathBuf,
+    },
+    /// A change of an advisory that is not younger than what is there.
+    #[error("{what} is not newer than what the registry has, which was modified {found}")]
+    OlderNotice {
+        /// The file.
+        what: String,
+        /// When the other was changed.
+        found: jiff::Timestamp,
+    },
     /// Nothing like it is in the registry.
     #[error("the registry has no {what}")]
     NoSuch {
@@ -192,6 +211,9 @@ impl Explain for Error {
             Self::Role { .. } => "bad-role",
             Self::Lifetime(_) | Self::TooLate => "bad-lifetime",
             Self::Settings { .. } => "bad-settings",
+            Self::Notice(error) => error.kind(),
+            Self::UnsignedNotice { .. } => "unsigned",
+            Self::OlderNotice { .. } => "older-advisory",
             Self::NoSuch { .. } => "no-such-release",
             Self::OtherRegistry { .. } => "other-registry",
             Self::Older { .. } => "older-copy",
@@ -222,6 +244,13 @@ impl Explain for Error {
                 "run this where the keys are, or take them in here with: mpkg key import FILE"
                     .to_owned(),
             ),
+            Self::Notice(error) => error.hint(),
+            Self::UnsignedNotice { what, .. } => {
+                Some(format!("sign it with: mpkg advisory sign {what}"))
+            }
+            Self::OlderNotice { .. } => {
+                Some("make a change of it with: mpkg advisory update FILE".to_owned())
+            }
             Self::NoSuch { known, .. } if !known.is_empty() => {
                 Some(format!("it has {}", known.join(", ")))
             }
@@ -237,6 +266,13 @@ impl Explain for Error {
             Self::OtherRegistry { .. } => {
                 Some("name an empty folder, or one that is to be made".to_owned())
             }
+            _ => None,
+        }
+    }
+
+    fn details(&self) -> Option<serde_json::Value> {
+        match self {
+            Self::Notice(error) => error.details(),
             _ => None,
         }
     }

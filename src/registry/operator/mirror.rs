@@ -12,7 +12,7 @@ use crate::package::{Digest, PackageName};
 use crate::progress::Progress;
 use crate::registry::layout::{self, SearchShard};
 use crate::registry::tuf::Metadata as _;
-use crate::registry::{self, INDEX_FORMAT, Marker, ReleaseEntry};
+use crate::registry::{self, AdvisoryList, INDEX_FORMAT, Marker, ReleaseEntry};
 
 /// What of a registry is copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,11 +194,30 @@ impl Copying<'_, '_> {
         for shard in SearchShard::all(bits) {
             self.target(&layout::search(shard), goal)?;
         }
+        self.advisories(goal)?;
         if *extent == Extent::Whole {
             let bins: Vec<String> = self.from.succinct()?.names().collect();
             bins.iter().try_for_each(|bin| self.from.load_bin(bin))?;
         }
         self.metadata(goal)
+    }
+
+    /// All advisories, whatever is copied: none is hidden from who has a part. Where there are
+    /// none, their bin says so.
+    fn advisories(&mut self, goal: &mut dyn Goal) -> Result<()> {
+        let list = self.from.advisories()?;
+        for (place, digest, size) in list.iter().flat_map(AdvisoryList::files) {
+            let bytes = self.from.bytes_at(&place, size)?;
+            let found = Digest::of(&bytes);
+            if found != digest {
+                let (location, file) = (self.from.location(), place);
+                let error =
+                    registry::Error::WrongDigest { location, file, expected: digest, found };
+                return Err(error.into());
+            }
+            add(&mut self.done, goal, &place, &bytes)?;
+        }
+        self.target(layout::ADVISORIES, goal)
     }
 
     fn target(&mut self, path: &str, goal: &mut dyn Goal) -> Result<()> {

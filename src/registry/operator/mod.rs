@@ -4,6 +4,7 @@
 //! vouches for is written before it, `timestamp.json` last; a file whose name has a version or a
 //! digest never changes. So whoever reads at any moment, or copies, sees the old or the new.
 
+mod advise;
 mod apply;
 mod attest;
 mod bundle;
@@ -24,6 +25,7 @@ mod settings;
 mod write;
 mod yank;
 
+pub use advise::{Advised, advise};
 pub use apply::{Applied, apply};
 pub use attest::{Attested, attest};
 pub use bundle::unbundle;
