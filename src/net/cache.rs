@@ -134,6 +134,13 @@ impl Cache {
         Ok(())
     }
 
+    /// When the bytes of the file with this digest were last held against it, if that is known.
+    #[must_use]
+    pub fn verified(&self, digest: Digest) -> Option<jiff::Timestamp> {
+        let stamp = self.beneath("verified", digest).metadata().ok()?;
+        stamp.modified().ok()?.try_into().ok()
+    }
+
     /// Opens the unfinished file for `digest`, and keeps others away from it.
     pub(super) fn part(&self, digest: Digest, waiting: &dyn Fn()) -> Result<Part> {
         Part::open(&self.root.join("partial"), digest, waiting)

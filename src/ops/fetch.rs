@@ -2,15 +2,19 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+
 use super::build::{BuildError, BuildOptions, BuildSource, Prepared, Setting, TestRun, ready};
 use super::registry::data::by_digest;
-use crate::build::data::{Checked, Depth, FetchedData, Fetcher, Planned, Result};
+use crate::build::data::{Checked, Depth, FetchedData, Fetcher, Planned, Provenance, Result};
 use crate::build::tree::SourceTree;
+use crate::explain::Explain as _;
 use crate::net::Client;
 use crate::package::manifest::EnvironmentSection;
 use crate::progress::Progress;
 use crate::registry::Selection;
 use crate::store::CacheUse;
+use crate::study::facts::{Answer, FactStore};
 
 /// A data reference that a build can use.
 #[derive(Debug, Clone)]
@@ -21,7 +25,8 @@ pub struct Brought {
     pub path: PathBuf,
 }
 
-/// Fetches and unpacks all data of `tree`, from registries that mirror it where they do.
+/// Fetches and unpacks all data of `tree`, from registries that mirror it where they do. That an
+/// address had it is remembered with the time `now`.
 ///
 /// # Errors
 /// The first reference that cannot be had, with what each of its addresses said.
@@ -30,16 +35,32 @@ pub fn fetch(
     registries: &Selection,
     client: &Client,
     progress: &dyn Progress,
+    now: Timestamp,
 ) -> Result<Vec<Brought>> {
     let _use = CacheUse::begin(client.cache().root(), || {
         progress.note("Waiting for another mpkg that clears the cache");
     })?;
     let fetcher = Fetcher::new(tree.root(), client).asking_first(by_digest(registries));
-    fetcher
-        .fetch(&tree.manifest().data, progress)?
+    let fetched = fetcher.fetch(&tree.manifest().data, progress)?;
+    let mut store = FactStore::open(client.cache().root());
+    for data in &fetched {
+        if let Provenance::Address(address) = &data.provenance {
+            let answer = Answer { date: now, fault: None, whole: true };
+            store.add_address(address, data.digest, answer);
+        }
+    }
+    remember(&mut store);
+    fetched
         .into_iter()
         .map(|data| fetcher.materialise(&data, progress).map(|path| Brought { data, path }))
         .collect()
+}
+
+/// Keeps facts; a cache that takes none is no reason to fail.
+fn remember(store: &mut FactStore) {
+    if let Err(error) = store.save() {
+        tracing::warn!("facts are not kept: {error}");
+    }
 }
 
 /// Brings here the packages that a build of `tree` needs, pinned in its lock file, and makes its
@@ -75,7 +96,8 @@ pub fn plan(tree: &SourceTree, client: &Client) -> Result<Vec<Planned>> {
     Fetcher::new(tree.root(), client).plan(&tree.manifest().data)
 }
 
-/// Asks every address of `tree` whether it still has the right bytes.
+/// Asks every address of `tree` whether it still has the right bytes, and remembers what it said
+/// with the time `now`.
 ///
 /// # Errors
 /// When a list of shards cannot be read.
@@ -84,6 +106,19 @@ pub fn check(
     depth: Depth,
     client: &Client,
     progress: &dyn Progress,
+    now: Timestamp,
 ) -> Result<Vec<Checked>> {
-    Fetcher::new(tree.root(), client).check(&tree.manifest().data, depth, progress)
+    let checked =
+        Fetcher::new(tree.root(), client).check(&tree.manifest().data, depth, progress)?;
+    let mut store = FactStore::open(client.cache().root());
+    for one in &checked {
+        let is_offline = one.fault.as_ref().is_some_and(|fault| fault.kind() == "offline");
+        if let Some(digest) = one.digest.filter(|_| !is_offline) {
+            let fault = one.fault.as_ref().map(ToString::to_string);
+            let whole = fault.is_none() && depth == Depth::Bytes;
+            store.add_address(&one.address, digest, Answer { date: now, fault, whole });
+        }
+    }
+    remember(&mut store);
+    Ok(checked)
 }

@@ -2,6 +2,7 @@
 //! a file or a connection.
 
 pub mod advisory;
+mod class;
 mod digest;
 pub mod document;
 mod index;
@@ -14,6 +15,7 @@ mod path;
 mod verdict;
 mod version;
 
+pub use class::Class;
 pub use digest::{Digest, Hasher, InvalidDigest};
 pub use index::{
     Dependency, FileMode, INDEX_FORMAT, INDEX_PATH, INPUTS_PATH, IndexedFile, PROBES_FOLDER,

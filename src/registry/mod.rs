@@ -24,7 +24,7 @@ pub use entry::{
 };
 pub use error::{Error, Result};
 pub use incoming::Incoming;
-pub use policy::{Allowed, Class, Facts, Forbidden, POLICY_NAME, Policies, PolicyError, Rebuild};
+pub use policy::{Allowed, Facts, Forbidden, POLICY_NAME, Policies, PolicyError, Rebuild};
 pub use reader::Registry;
 pub use sources::{HIGHEST_PRIORITY, SOURCES_NAME, Selection, Source, Sources, SourcesError};
 pub use succession::{Authority, CHANGE_TYPE, PublisherChange, TargetsRole, leads_to};

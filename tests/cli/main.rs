@@ -12,6 +12,7 @@ mod advisories;
 mod architecture;
 mod build;
 mod checkpoints;
+mod class;
 mod container;
 mod data;
 mod diff;

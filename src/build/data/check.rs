@@ -8,8 +8,8 @@ use super::pypi::Wheel;
 use super::{Error, Result, parallel};
 use crate::fs;
 use crate::net::{self, Address, Client};
-use crate::package::PartName;
 use crate::package::manifest::{DataAddress, DataReference, DataSource, Origin};
+use crate::package::{Digest, PartName};
 use crate::progress::{Progress, Unit};
 
 /// How closely addresses are looked at.
@@ -28,6 +28,8 @@ pub struct Checked {
     pub name: PartName,
     /// The address, without its secrets; or a path in the tree.
     pub address: String,
+    /// The digest of the file that it should have; none for data in the tree.
+    pub digest: Option<Digest>,
     /// What is wrong with it.
     pub fault: Option<Error>,
 }
@@ -51,6 +53,7 @@ impl Fetcher<'_> {
                 Err(error) if error.is_about_the_tree() => checked.push(Checked {
                     name: reference.name.clone(),
                     address: in_tree(reference),
+                    digest: None,
                     fault: Some(error),
                 }),
                 Err(error) => return Err(Error::of(&reference.name)(error)),
@@ -60,7 +63,8 @@ impl Fetcher<'_> {
         for (reference, survey) in &surveys {
             if let Survey::Tree(..) = survey {
                 let address = in_tree(reference);
-                checked.push(Checked { name: reference.name.clone(), address, fault: None });
+                let name = reference.name.clone();
+                checked.push(Checked { name, address, digest: None, fault: None });
             }
             for piece in pieces_of(reference, survey) {
                 asked.extend(piece.urls.iter().map(|url| (&reference.name, piece.only_from(url))));
@@ -74,7 +78,8 @@ impl Fetcher<'_> {
                 Depth::Bytes => self.read_through(url, piece, progress),
             };
             task.advance(1);
-            Checked { name: (*name).clone(), address: shown(url), fault: fault.err() }
+            let digest = Some(piece.digest);
+            Checked { name: (*name).clone(), address: shown(url), digest, fault: fault.err() }
         }));
         Ok(checked)
     }

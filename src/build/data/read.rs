@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::atomic::AtomicBool;
 
-use super::entries::Source;
+use super::entries::{Flow, Kind, Source};
 use super::fetch::{Fetcher, Piece, shown};
 use super::watch::Together;
 use super::{Error, Result, member, unpack};
@@ -94,6 +94,50 @@ impl Fetcher<'_> {
                 Ok(file.map(|file| fs::read(&file, limit)).transpose()?)
             }
         }
+    }
+}
+
+/// The longest archive that is read through for the names in it, in bytes; a zip has a list of them.
+const LONGEST_LISTED: u64 = 256 << 20;
+
+impl Fetcher<'_> {
+    /// The paths of the files that the data of `reference` has, as far as they are here and can be
+    /// listed quickly.
+    ///
+    /// # Errors
+    /// When an archive, a folder or a list of shards cannot be read.
+    pub fn names(&self, reference: &DataReference) -> Result<Vec<String>> {
+        let mut selection = super::select::Selection::of(&reference.select)?;
+        let mut names = Vec::new();
+        match &reference.source {
+            DataSource::InTree { path, .. } => {
+                let place = path.below(self.tree());
+                if place.is_dir() {
+                    names = super::tree::files(&place)?
+                        .into_iter()
+                        .map(|(name, _)| name.to_string())
+                        .collect();
+                }
+            }
+            DataSource::Fetched { sha256, size, .. } => {
+                let file = self.client.cache().path_of(*sha256);
+                let kind = unpack::kind(reference.unpack);
+                let is_listed = kind == Some(Kind::Zip) || *size <= LONGEST_LISTED;
+                if let (Some(kind), true, true) = (kind, is_listed, file.is_file()) {
+                    let shown = format!("data `{}`", reference.name);
+                    Source { path: &file, shown: &shown }.visit(kind, &mut |member| {
+                        names.push(member.name);
+                        Ok(Flow::Continue)
+                    })?;
+                }
+            }
+            DataSource::Shards { list } => {
+                let shards = super::shards::read(self.tree(), list)?;
+                names = shards.into_iter().map(|shard| shard.path.to_string()).collect();
+            }
+        }
+        names.retain(|name| selection.takes(name));
+        Ok(names)
     }
 }
 

@@ -77,11 +77,12 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
     }
     if check {
         let depth = if full { Depth::Bytes } else { Depth::Size };
-        return Ok(checked(&fetch::check(&tree, depth, &client, context.progress())?));
+        let progress = context.progress();
+        return Ok(checked(&fetch::check(&tree, depth, &client, progress, context.now)?));
     }
     let workshop = Workshop::with(context, client)?;
     let (registries, client) = (&workshop.registries, &workshop.client);
-    let data = fetch::fetch(&tree, registries, client, context.progress())?;
+    let data = fetch::fetch(&tree, registries, client, context.progress(), context.now)?;
     let software = fetch::software(&tree, with, &workshop.setting())?;
     Ok(brought(&data, software.as_ref()))
 }
@@ -115,7 +116,7 @@ fn planned(plan: &[Planned]) -> Outcome {
 fn checked(checked: &[Checked]) -> Outcome {
     let mut text = String::new();
     let mut documents = Vec::new();
-    for Checked { name, address, fault } in checked {
+    for Checked { name, address, fault, .. } in checked {
         let message = fault.as_ref().map(ToString::to_string);
         let verdict = message.as_deref().unwrap_or("good");
         let _ = writeln!(text, "{name}\t{address}\t{verdict}");

@@ -22,7 +22,7 @@ pub(in crate::cli) struct Arguments {
     /// A package, a source tree or a package file
     #[arg(value_name = "NAME[@REQ]|TREE|FILE")]
     subject: String,
-    /// Read evidence where it is from, too; data that it stands in is fetched
+    /// Read evidence where it is from, too; wheels, and data that it stands in, are fetched
     #[arg(long)]
     check: bool,
     /// Take packages from this package file, folder or source tree; may be given several times
@@ -42,7 +42,11 @@ pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Ou
         with: &arguments.with,
         progress: context.progress(),
     };
-    let looking = if arguments.check { Looking::Everywhere } else { Looking::Here };
+    let search_path = Context::search_path();
+    let looking = match arguments.check {
+        true => Looking::Everywhere { search_path: &search_path },
+        false => Looking::Here,
+    };
     let found = licenses(&subject(&arguments.subject)?, looking, &places, context.now)?;
     let is_clean = found.findings().next().is_none() && found.gaps.is_empty();
     let answer = if is_clean { Answer::Yes } else { Answer::No };

@@ -3,6 +3,7 @@
 mod advisory;
 mod audit;
 mod build;
+mod class;
 mod completions;
 mod diff;
 mod export;
@@ -109,6 +110,8 @@ pub(super) enum Command {
     /// Reads a repository of The Update Framework, as its conformance suite asks for
     #[command(hide = true)]
     Tuf(tuf::Arguments),
+    /// Says how open a package is: its class, the facts it follows from, and what would better it
+    Class(class::Arguments),
     /// Says which licence everything has that a package was made from, and on whose word
     Licenses(licenses::Arguments),
     /// Finds passages of a text that stand verbatim in a model's training data
@@ -158,6 +161,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Outcome, Failur
         Command::Profiles(arguments) => profiles::run(arguments, context),
         Command::Gc(arguments) => gc::run(&arguments, context),
         Command::Tuf(arguments) => tuf::run(arguments, context),
+        Command::Class(arguments) => class::run(&arguments, context),
         Command::Licenses(arguments) => licenses::run(&arguments, context),
         Command::Trace(arguments) => trace::run(arguments, context),
         Command::Tree(arguments) => tree::run(&arguments, context),

@@ -17,7 +17,7 @@ pub(super) struct Witness<'a> {
     pub(super) tree: &'a SourceTree,
     pub(super) reference: &'a DataReference,
     pub(super) fetcher: &'a Fetcher<'a>,
-    pub(super) looking: Looking,
+    pub(super) looking: Looking<'a>,
     pub(super) store: &'a FactStore,
     pub(super) places: &'a Places<'a>,
 }
@@ -123,6 +123,6 @@ impl Witness<'_> {
     }
 
     fn looks_everywhere(&self) -> bool {
-        self.looking == Looking::Everywhere && self.places.client.network() == Network::Allowed
+        self.looking != Looking::Here && self.places.client.network() == Network::Allowed
     }
 }

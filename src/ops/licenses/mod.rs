@@ -7,12 +7,14 @@ mod notes;
 mod pieces;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 pub use error::{Error, Result};
 pub use notes::PartNote;
+pub(super) use pieces::files_of;
 
 use super::lineage::{Gap, Genealogist, Lineage, Part, Places, Subject};
 use crate::build::data::Fetcher;
@@ -24,11 +26,14 @@ use pieces::{Brought, Claim, Piece, Text};
 
 /// Where evidence is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Looking {
+pub enum Looking<'a> {
     /// In source trees, installed packages and the cache.
     Here,
     /// Where it is from, too.
-    Everywhere,
+    Everywhere {
+        /// The folders in which programs are looked for: the interpreter that wheels are for.
+        search_path: &'a [PathBuf],
+    },
 }
 
 /// Licence facts along a lineage.
@@ -64,7 +69,7 @@ impl Licences {
 /// not to be had is a finding.
 pub fn licenses(
     subject: &Subject,
-    looking: Looking,
+    looking: Looking<'_>,
     places: &Places<'_>,
     now: Timestamp,
 ) -> Result<Licences> {
@@ -81,7 +86,7 @@ pub fn licenses(
 /// When a source tree or a lock file cannot be read.
 pub fn of_lineage(
     lineage: Lineage,
-    looking: Looking,
+    looking: Looking<'_>,
     places: &Places<'_>,
     now: Timestamp,
 ) -> Result<Licences> {
@@ -170,8 +175,8 @@ fn named(part: &Part) -> String {
     format!("{} {}", part.package.name, part.package.version)
 }
 
-/// A fetcher for the data of a part, if its source is to be had.
-fn fetcher<'a>(part: &Part, places: &Places<'a>) -> Option<Fetcher<'a>> {
+/// A fetcher for the data of a part that asks registries first, if its source is to be had.
+pub(super) fn fetcher<'a>(part: &Part, places: &Places<'a>) -> Option<Fetcher<'a>> {
     let tree = part.tree.as_ref()?;
     let by_digest = super::registry::data::by_digest(places.registries);
     Some(Fetcher::new(tree.root(), places.client).asking_first(by_digest))

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::evidence::Witness;
 use super::{Looking, Result};
-use crate::build::environment::{LockedProject, projects, wheel_members};
+use crate::build::environment::{
+    LockedProject, Network, Request, prepare, projects, wheel_members,
+};
 use crate::build::tree::SourceTree;
 use crate::fs;
 use crate::ops::lineage::{Part, Places};
@@ -112,7 +114,7 @@ impl Piece {
 pub(super) struct Gatherer<'a> {
     pub(super) number: usize,
     pub(super) part: &'a Part,
-    pub(super) looking: Looking,
+    pub(super) looking: Looking<'a>,
     pub(super) places: &'a Places<'a>,
     pub(super) store: &'a FactStore,
 }
@@ -140,10 +142,32 @@ impl Gatherer<'_> {
                 brought,
             ));
         }
-        for project in projects(&tree.manifest().environment, tree.root())? {
-            pieces.push(self.wheel(&project));
-        }
+        let projects = projects(&tree.manifest().environment, tree.root())?;
+        let why = self.fetch_wheels(tree, &projects);
+        pieces.extend(projects.iter().map(|project| self.wheel(project, &why)));
         Ok(pieces)
+    }
+
+    /// Brings the wheels that are not here, where that is asked for; says why one may be missing.
+    fn fetch_wheels(&self, tree: &SourceTree, projects: &[LockedProject]) -> String {
+        let cache = self.places.home.cache();
+        let lacks = projects.iter().any(|project| project.cached(&cache).is_none());
+        let Looking::Everywhere { search_path } = self.looking else {
+            return "the wheel is not in the cache; --check fetches it".to_owned();
+        };
+        if !lacks {
+            return String::new();
+        }
+        let network = match self.places.client.network() {
+            crate::net::Network::Allowed => Network::Allowed,
+            crate::net::Network::Offline => Network::Offline,
+        };
+        let section = &tree.manifest().environment;
+        let request = Request { section, tree: tree.root(), cache: &cache, search_path, network };
+        match prepare(&request, self.places.progress) {
+            Ok(_) => "no wheel for this machine is locked".to_owned(),
+            Err(error) => one_line(&error.to_string()),
+        }
     }
 
     fn declared(&self, what: What, license: &str, brought: Brought) -> Piece {
@@ -196,13 +220,13 @@ impl Gatherer<'_> {
         Ok(Some(self.declared(What::Code, &whole, Brought::Tags { place, sightings })))
     }
 
-    fn wheel(&self, project: &LockedProject) -> Piece {
+    fn wheel(&self, project: &LockedProject, why: &str) -> Piece {
         let what = What::Wheel { name: project.name.clone(), version: project.version.clone() };
         let place = (self.number, what);
         let Some((digest, path)) = project.cached(&self.places.home.cache()) else {
             let brought = Brought::Unseen {
                 place: format!("the metadata of {} {}", project.name, project.version),
-                why: "the wheel is not in the cache; `mpkg fetch` brings it there".to_owned(),
+                why: why.to_owned(),
             };
             return Piece { place, claim: Claim::Metadata(None), brought };
         };
@@ -330,7 +354,7 @@ fn of_package(folder: &Path, license: &str) -> Result<Brought> {
 }
 
 /// The files of a source tree, or of an unpacked source package.
-fn files_of(tree: &SourceTree) -> Result<Vec<PackagePath>> {
+pub(in crate::ops) fn files_of(tree: &SourceTree) -> Result<Vec<PackagePath>> {
     if !tree.root().join(INDEX_PATH).is_file() {
         return Ok(tree.files()?);
     }
@@ -365,5 +389,9 @@ fn tag(path: &Path) -> Result<Option<String>> {
 
 /// Why something is not to be had, on one line.
 pub(super) fn why(error: &crate::build::data::Error) -> String {
-    error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    one_line(&error.to_string())
+}
+
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }

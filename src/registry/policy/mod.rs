@@ -18,7 +18,7 @@ use crate::crypto::{KeyId, PublicKey};
 use crate::explain::{Explain, printable};
 use crate::fs;
 use crate::package::document::{Diagnostics, Form};
-use crate::package::{Digest, PackageName, Release};
+use crate::package::{Class, Digest, PackageName, Release};
 use rebuild::RebuildRule;
 
 /// The policy's file name.
@@ -61,35 +61,6 @@ enum Pickle {
     Deny,
     /// Where the command says so.
     Ask,
-}
-
-/// An openness class that a policy may ask for, the least open first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
-    /// Anything, also what has no known class.
-    NonFree,
-    /// Free weights.
-    ToxicCandy,
-    /// Free, and something that it needs to be built is not.
-    Contrib,
-    /// Free in everything.
-    Main,
-}
-
-impl Class {
-    /// Every class, the least open first.
-    pub const ALL: &[Self] = &[Self::NonFree, Self::ToxicCandy, Self::Contrib, Self::Main];
-
-    /// Its word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NonFree => "non-free",
-            Self::ToxicCandy => "toxic-candy",
-            Self::Contrib => "contrib",
-            Self::Main => "main",
-        }
-    }
 }
 
 /// What a policy looks at. What is not known fails every rule that asks for it.

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rebuild::{Asked, Keys, OnMismatch, RebuildRule, Rebuilder, RebuilderKey, SELF};
-use super::{Class, FORM, Pickle, Policy, Ruled, Rules};
+use super::{FORM, Pickle, Policy, Ruled, Rules};
 use crate::crypto::{ForeignKey, KeyId, KeyName};
 use crate::explain::printable;
 use crate::package::document::{At, Diagnostics, Problem, Section};
-use crate::package::{PackageName, Verdict};
+use crate::package::{Class, PackageName, Verdict};
 
 /// The rebuilders that a policy names, by their names.
 type Rebuilders = BTreeMap<String, Rebuilder>;
