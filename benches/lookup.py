@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Looks names up in a registry of very many, over HTTP, and publishes a package into it.
 
-    cargo build --release && benches/lookup.py target/release/mpkg [--names 1000000] [--bins 2048]
+    cargo build --release && benches/lookup.py target/release/mpkg [--names 1000000] [--bins 4096]
 
 Prints, for a look-up on a machine that trusts the registry's root and has read nothing of it, for one more, and for one
 after something was published: requests, bytes with all headers, wall and CPU seconds, peak memory. Then the same of
@@ -190,7 +190,7 @@ def main():
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument("mpkg", type=pathlib.Path)
     flags.add_argument("--names", type=int, default=1_000_000)
-    flags.add_argument("--bins", type=int, default=2048)
+    flags.add_argument("--bins", type=int, default=4096)
     flags.add_argument("--folder", type=pathlib.Path, help="where the registry is written")
     flags.add_argument("--generate", action="store_true", help=argparse.SUPPRESS)
     flags = flags.parse_args()

@@ -84,7 +84,7 @@ def main():
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument("mpkg", type=pathlib.Path)
     flags.add_argument("--names", type=int, default=100_000)
-    flags.add_argument("--bins", type=int, default=256)
+    flags.add_argument("--bins", type=int, default=1024)
     flags.add_argument("--packages", type=int, default=51, help="about how many packages the wish leads to")
     flags.add_argument("--debian", default="inkscape", help="what apt-get is asked for")
     flags.add_argument("--runs", type=int, default=5)

@@ -11,7 +11,7 @@ use crate::archive::{self, Package};
 use crate::crypto::{self, KeyId, PublicKey, Subject, verify_package};
 use crate::explain::{Explain, nearest};
 use crate::net::Client;
-use crate::package::{Digest, PackageName, PackageType, PackageVersion, RegistryName};
+use crate::package::{Digest, InvalidLock, PackageName, PackageType, PackageVersion, RegistryName};
 use crate::progress::Progress;
 use crate::registry::{
     self, NameIndex, Publishers, Registry, ReleaseEntry, Remembered, Selection, Source,
@@ -98,6 +98,23 @@ pub enum Error {
     /// A policy of this machine forbids it.
     #[error(transparent)]
     Forbidden(#[from] registry::Forbidden),
+    /// A lock file cannot be read.
+    #[error("{} is no lock file", path.display())]
+    BadLock {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: InvalidLock,
+    },
+    /// Something would come in that a lock file does not pin.
+    #[error("{release} would be installed, and {} does not pin it", path.display())]
+    NotPinned {
+        /// The package.
+        release: String,
+        /// The lock file.
+        path: PathBuf,
+    },
     /// Others need what is to go.
     #[error("{name} is needed by {}", listed(by))]
     Needed {
@@ -135,6 +152,8 @@ impl Explain for Error {
             Self::SourcePackage { .. } => "source-package",
             Self::Gone { .. } => "gone",
             Self::Needed { .. } => "needed",
+            Self::BadLock { .. } => "lock",
+            Self::NotPinned { .. } => "locked",
         }
     }
 
@@ -163,6 +182,12 @@ impl Explain for Error {
             Self::SourcePackage { .. } => Some("build it with: mpkg build FILE".to_owned()),
             Self::Gone { .. } => {
                 Some("name the registry with --registry, or its file with --with FILE".to_owned())
+            }
+            Self::BadLock { .. } => {
+                Some("one of what is installed is written by: mpkg list --lock".to_owned())
+            }
+            Self::NotPinned { .. } => {
+                Some("install it without --locked, and write the lock file anew".to_owned())
             }
             Self::Needed { name, by } => {
                 let names: Vec<&str> =
@@ -509,6 +534,12 @@ impl<'a> Catalogue<'a> {
             Some(file) => file.package.index().pickle_reason.as_deref(),
             None => self.offer(package).entry.pickle_reason.as_deref(),
         }
+    }
+
+    /// Why a package was withdrawn, where a registry that was looked into says so.
+    #[must_use]
+    pub fn withdrawn(&self, package: Digest) -> Option<String> {
+        self.offers.get(&package)?.entry.yanked.clone()
     }
 
     /// What will be listed of a package that was looked up, once it is installed.

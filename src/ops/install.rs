@@ -8,6 +8,7 @@ use super::catalogue::{Catalogue, Error, Result, Trust, Vouched};
 use super::generations::lock;
 use super::key::{self, KnownKey, Owner};
 use super::local::LocalPackage;
+use super::pins::Pins;
 use super::statements::handed_over;
 use super::transfer::{Traffic, Transfers};
 use crate::net::Client;
@@ -71,6 +72,8 @@ pub struct Options {
     pub registries: Selection,
     /// What becomes of what is installed.
     pub renewal: Renewal,
+    /// The lock file that what comes in must not differ from.
+    pub locked: Option<Pins>,
     /// What this machine's policies forbid.
     pub policies: Policies,
     /// Files with signed statements about packages, and folders of them, for policies that ask
@@ -114,6 +117,8 @@ pub struct Planned {
     pub traffic: Traffic,
     /// Whether the command names it.
     pub named: bool,
+    /// Why the release that it takes the place of was withdrawn, where it was.
+    pub withdrawn: Option<String>,
 }
 
 /// What a command will do.
@@ -184,6 +189,9 @@ pub fn plan<'a>(
         .iter()
         .map(|chosen| planned(chosen, &request, &installed, &options, &catalogue))
         .collect::<Result<Vec<_>>>()?;
+    if let Some(pins) = &options.locked {
+        pins.demand(&packages, &catalogue, progress)?;
+    }
     let mut missing = Vec::new();
     for planned in packages.iter().filter(|planned| planned.vouched.is_some()) {
         let package = planned.package.package;
@@ -220,7 +228,8 @@ fn request(wishes: Vec<Wish>, installed: &[InstalledPackage], options: &Options)
             });
         }
     }
-    Request { wishes, kept, preferred, locked: BTreeMap::new() }
+    let locked = options.locked.as_ref().map(Pins::digests).unwrap_or_default();
+    Request { wishes, kept, preferred, locked }
 }
 
 fn candidate_of(package: &InstalledPackage) -> Candidate {
@@ -259,6 +268,7 @@ fn planned(
         || chosen.requested && request.kept.iter().all(|kept| kept.name != *name)
         || installed.iter().any(|package| package.name == *name && renewal.names(name));
     let before = installed.iter().find(|package| package.name == *name);
+    let withdrawn = before.and_then(|old| catalogue.withdrawn(old.package));
     if let Some(same) = before.filter(|package| package.package == candidate.digest) {
         let change = match (&same.requested, &asked) {
             (None, Some(_)) => Change::Mark,
@@ -270,7 +280,8 @@ fn planned(
             ..same.clone()
         };
         let (allowed, traffic) = Default::default();
-        return Ok(Planned { package, change, vouched: None, allowed, traffic, named });
+        let withdrawn = None;
+        return Ok(Planned { package, change, vouched: None, allowed, traffic, named, withdrawn });
     }
     let vouched = catalogue.vouch(candidate.digest)?;
     let allowed = catalogue.demand_allowed(candidate.digest, &vouched, &options.policies)?;
@@ -284,7 +295,8 @@ fn planned(
         },
     );
     let traffic = Traffic::default();
-    Ok(Planned { package, change, vouched: Some(vouched), allowed, traffic, named })
+    let vouched = Some(vouched);
+    Ok(Planned { package, change, vouched, allowed, traffic, named, withdrawn })
 }
 
 impl Plan<'_> {

@@ -21,6 +21,7 @@ pub mod materials;
 pub mod pack;
 pub mod patch;
 mod permission;
+pub mod pins;
 pub mod profiles;
 mod provenance;
 pub mod publish;

@@ -37,13 +37,21 @@ struct Place {
 }
 
 impl ChunksAtHand {
-    /// Looks in every package below `home` for the chunks of `wanted`. What cannot be read there is
-    /// passed over.
+    /// Looks in every package below `home`, and then below the homes whose stores it shares, for
+    /// the chunks of `wanted`. What cannot be read there is passed over.
     #[must_use]
     pub fn gather(home: &Home, wanted: &ChunkTable) -> Self {
         let mut at_hand = Self::default();
         let wanted = digests(wanted);
-        let Ok(tables) = std::fs::read_dir(home.chunk_tables()) else { return at_hand };
+        at_hand.look_below(home, &wanted);
+        for shared in home.shared() {
+            at_hand.look_below(&Home::at(shared), &wanted);
+        }
+        at_hand
+    }
+
+    fn look_below(&mut self, home: &Home, wanted: &HashSet<Digest>) {
+        let Ok(tables) = std::fs::read_dir(home.chunk_tables()) else { return };
         let mut packages: Vec<Digest> = tables
             .filter_map(std::result::Result::ok)
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
@@ -52,11 +60,10 @@ impl ChunksAtHand {
         for package in packages {
             for folder in [home.package(package), home.unfinished(package)] {
                 if folder.is_dir() {
-                    at_hand.look_into(home, package, folder, &wanted);
+                    self.look_into(home, package, folder, wanted);
                 }
             }
         }
-        at_hand
     }
 
     /// Takes what the unpacked `package` in `folder` has.

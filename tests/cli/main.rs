@@ -34,6 +34,7 @@ mod operator_nginx;
 mod operator_serve;
 mod packing;
 mod patches;
+mod pins;
 mod policy;
 mod policy_rebuilds;
 mod probes;

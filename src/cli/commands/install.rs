@@ -11,6 +11,7 @@ use crate::cli::words::{count, size, table};
 use crate::crypto::KeyId;
 use crate::explain::printable;
 use crate::ops::install::{Change, Options, Plan, Planned, Purpose, Renewal, Target, plan};
+use crate::ops::pins::Pins;
 use crate::ops::transfer::Traffic;
 use crate::registry::{Allowed, Rebuild};
 use crate::resolve::{InvalidWish, Wish};
@@ -21,8 +22,12 @@ use crate::store::{Generation, InstalledPackage, PicklePolicy};
 pub(in crate::cli) struct Arguments {
     /// Packages of a registry, as NAME, NAME@REQUIREMENT or NAME@REQUIREMENT:VARIANT, or package
     /// files, as ./FILE.mpkg
-    #[arg(required = true, value_name = "NAME|FILE")]
+    #[arg(required_unless_present = "locked", value_name = "NAME|FILE")]
     packages: Vec<String>,
+    /// Install only what this lock file pins, each the very package, and fail where anything else
+    /// would come in; without names, all that it pins
+    #[arg(long, value_name = "FILE")]
+    locked: Option<PathBuf>,
     /// Take dependencies from this package file, or from those in this folder, before any registry
     #[arg(long, value_name = "FILE|DIR")]
     with: Vec<PathBuf>,
@@ -50,10 +55,17 @@ pub(super) struct ChangeArguments {
 }
 
 pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
-    let targets: Vec<Target> =
+    let pins = arguments.locked.as_deref().map(Pins::read).transpose()?;
+    let mut targets: Vec<Target> =
         arguments.packages.iter().map(|text| target(text)).collect::<Result<_, _>>()?;
-    let command = format!("install {}", arguments.packages.join(" "));
-    change(targets, arguments.with, Renewal::Keep, &arguments.change, command, context)
+    if let (Some(pins), true) = (&pins, targets.is_empty()) {
+        targets.extend(pins.wishes().into_iter().map(Target::from));
+    }
+    let locked = arguments.locked.iter().map(|path| format!("--locked {}", path.display()));
+    let words: Vec<String> = locked.chain(arguments.packages).collect();
+    let command = format!("install {}", words.join(" "));
+    let wanted = Wanted { targets, with: arguments.with, renewal: Renewal::Keep, pins };
+    change(wanted, &arguments.change, command, context)
 }
 
 /// A text with a slash, or that ends in `.mpkg`, names a file.
@@ -64,11 +76,17 @@ fn target(text: &str) -> Result<Target, InvalidWish> {
     text.parse::<Wish>().map(Target::Wish)
 }
 
+/// What a command asks for.
+pub(super) struct Wanted {
+    pub(super) targets: Vec<Target>,
+    pub(super) with: Vec<PathBuf>,
+    pub(super) renewal: Renewal,
+    pub(super) pins: Option<Pins>,
+}
+
 /// Plans, shows, asks where more changes than was named, and carries out.
 pub(super) fn change(
-    targets: Vec<Target>,
-    with: Vec<PathBuf>,
-    renewal: Renewal,
+    wanted: Wanted,
     flags: &ChangeArguments,
     command: String,
     context: &Context,
@@ -76,12 +94,13 @@ pub(super) fn change(
     let client = flags.patience.client(context);
     let options = Options {
         profile: flags.profile.profile.clone(),
-        targets,
-        with,
+        targets: wanted.targets,
+        with: wanted.with,
         registries: context.registries()?,
         policies: context.policies()?,
         attestations: flags.attestation.clone(),
-        renewal,
+        renewal: wanted.renewal,
+        locked: wanted.pins,
         pickle: if flags.allow_pickle { PicklePolicy::Allow } else { PicklePolicy::Deny },
         purpose: if flags.dry_run { Purpose::Look } else { Purpose::Change },
         command,
@@ -105,6 +124,7 @@ pub(super) fn change(
     }
     let text = describe(&plan);
     warn_of_other_origins(&plan, context);
+    warn_of_withdrawn(&plan, context);
     for warning in plan.packages.iter().flat_map(|planned| &planned.allowed.warnings) {
         context.progress().warn(warning);
     }
@@ -187,6 +207,16 @@ fn advisories_json(said: &BTreeSet<(String, String)>) -> Value {
     json!(ids.collect::<BTreeSet<_>>())
 }
 
+/// Says why what is installed makes way where it was withdrawn.
+fn warn_of_withdrawn(plan: &Plan<'_>, context: &Context) {
+    for planned in &plan.packages {
+        if let (Change::Replace(old), Some(reason)) = (&planned.change, &planned.withdrawn) {
+            let (old, reason) = (old.release(), crate::explain::printable(reason));
+            context.progress().warn(&format!("{old}, which is installed, was yanked: {reason}"));
+        }
+    }
+}
+
 fn is_new(planned: &Planned) -> bool {
     matches!(planned.change, Change::Install | Change::Replace(_))
 }
@@ -261,6 +291,7 @@ fn to_json(plan: &Plan<'_>) -> Value {
             value["named"] = json!(planned.named);
             if let Some(version) = before {
                 value["replaces"] = json!(version);
+                value["withdrawn"] = json!(planned.withdrawn);
             }
             if planned.vouched.is_some() {
                 value["fetch-size"] = json!(planned.traffic.fetched);

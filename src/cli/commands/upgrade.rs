@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::install::{ChangeArguments, change};
+use super::install::{ChangeArguments, Wanted, change};
 use super::{Context, Failure, Outcome};
 use crate::ops::install::Renewal;
 use crate::ops::list::installed;
@@ -33,5 +33,6 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
         Renewal::Named(arguments.names.into_iter().collect())
     };
     let command = command.trim_end().to_owned();
-    change(Vec::new(), arguments.with, renewal, &arguments.change, command, context)
+    let wanted = Wanted { targets: Vec::new(), with: arguments.with, renewal, pins: None };
+    change(wanted, &arguments.change, command, context)
 }

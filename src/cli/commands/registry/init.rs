@@ -35,8 +35,8 @@ pub(in crate::cli) struct Arguments {
     /// Keys that sign timestamps [default: the online ones]
     #[arg(long, value_name = "KEY", num_args = 1..)]
     timestamp_key: Vec<String>,
-    /// Among how many bins names are divided: a power of two from 2 to 65536. 16 do for ten
-    /// thousand names, 256 for a hundred thousand, 2048 for a million
+    /// Among how many bins names are divided: a power of two from 2 to 65536. 16 do for a
+    /// thousand names, 256 for ten thousand, 1024 for a hundred thousand, 4096 for a million
     #[arg(long, value_name = "NUMBER", default_value = "16")]
     bins: u32,
     /// For how long a root is good, as in 12h, 30d, 4w, 2y
