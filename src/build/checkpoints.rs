@@ -271,12 +271,6 @@ impl Chain {
         self.links.last().map_or_else(|| beginning(self.inputs, &self.step), |last| last.link)
     }
 
-    /// How many segments there are: one up to each checkpoint, and the closing one.
-    #[must_use]
-    pub fn segments(&self) -> usize {
-        self.links.len() + 1
-    }
-
     /// Demands that every link follows from those before it, and that the chain begins with
     /// `inputs`.
     ///
@@ -312,8 +306,8 @@ impl Chain {
         Ok(())
     }
 
-    /// The steps of training from segment `segment`'s beginning to its end; none where the
-    /// checkpoints do not say how far they are.
+    /// The steps of training from the checkpoint `segment` (0 is the beginning) to the next, or
+    /// from the last one to the end; none where the checkpoints do not say how far they are.
     #[must_use]
     pub fn steps_of(&self, segment: usize) -> Option<u64> {
         let total = self.training_steps?;
@@ -363,7 +357,6 @@ mod tests {
     fn a_chain_holds_together() {
         let chain = chain();
         chain.verify(Digest::of(b"inputs")).unwrap();
-        assert_eq!(chain.segments(), 3);
         let steps: Vec<_> = (0..3).map(|segment| chain.steps_of(segment)).collect();
         assert_eq!(steps, [Some(10), Some(20), Some(5)]);
         let text = format!("mpkg checkpoints 1\n{} train\n", Digest::of(b"inputs"));

@@ -112,7 +112,7 @@ impl Recipe<'_> {
         let (done, _) = self.watch(&job, step, log)?;
         let place = run.until.below(&out);
         if !std::fs::symlink_metadata(&place).is_ok_and(|found| found.is_file()) {
-            return Err(self.no_checkpoint(step, &run.until, &out));
+            return Err(no_checkpoint(step, &run.until, &out));
         }
         create_folder(run.goal.parent().unwrap_or(Path::new(".")))?;
         std::fs::rename(&place, &run.goal)
@@ -123,12 +123,12 @@ impl Recipe<'_> {
             .note(&format!("Step {}: segment {} done in {seconds}", step.name, run.number));
         Ok(SegmentDone { seconds: done.seconds, tainted: done.tainted })
     }
+}
 
-    fn no_checkpoint(&self, step: &Step, until: &PackagePath, out: &Path) -> Error {
-        let found = match outputs::list(out) {
-            Ok(files) => files.iter().take(NAMES_SHOWN).map(|file| file.path.to_string()).collect(),
-            Err(source) => return Error::OddOutput { step: step.name.clone(), source },
-        };
-        Error::NoCheckpoint { step: step.name.clone(), until: until.to_string(), found }
-    }
+fn no_checkpoint(step: &Step, until: &PackagePath, out: &Path) -> Error {
+    let found = match outputs::list(out) {
+        Ok(files) => files.iter().take(NAMES_SHOWN).map(|file| file.path.to_string()).collect(),
+        Err(source) => return Error::OddOutput { step: step.name.clone(), source },
+    };
+    Error::NoCheckpoint { step: step.name.clone(), until: until.to_string(), found }
 }

@@ -25,6 +25,6 @@ pub use keyring::{KeyName, Keyring, StoredKey};
 pub use p256::P256Key;
 pub use p256_secret::P256SigningKey;
 pub use package::{Subject, VerifiedPackage, envelope_path, sign_package, verify_package};
-pub use secret::{Passphrase, SigningKey};
+pub use secret::{Passphrase, SigningKey, draw};
 pub use trusted::{NamedKey, PublicKeys};
 pub use verifying::VerifyingKey;

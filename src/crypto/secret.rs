@@ -47,6 +47,16 @@ pub struct SigningKey {
 /// PBKDF2 rounds for new encrypted keys, the number that OWASP recommends.
 const ROUNDS: u32 = 600_000;
 
+/// 128 bits from the system's random bytes, as 32 hexadecimal digits.
+///
+/// # Errors
+/// [`Error::Random`].
+pub fn draw() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(Error::Random)?;
+    Ok(hex::encode(bytes))
+}
+
 impl SigningKey {
     /// Makes a new key from the system's random bytes.
     ///

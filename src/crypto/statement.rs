@@ -16,6 +16,8 @@ pub const RELEASE_V01: &str = "https://in-toto.io/attestation/release/v0.1";
 
 /// The predicate of a rebuild's verdict.
 pub const REBUILD_V1: &str = "urn:mpkg:rebuild:1";
+/// The predicate of a verdict on parts of a training, which is no rebuild.
+pub const SEGMENTS_V1: &str = "urn:mpkg:segments:1";
 
 /// A statement about a package.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -138,6 +140,14 @@ impl Statement {
     pub fn to_payload(&self) -> Result<Vec<u8>> {
         let value = serde_json::to_value(self).expect("strings are JSON");
         canonical::to_vec(&value).map_err(|source| Error::Json { what: "the statement", source })
+    }
+
+    /// Whether it says that the file with this digest came out beside the package.
+    #[must_use]
+    pub fn names_byproduct(&self, sha256: Digest) -> bool {
+        let byproducts = self.predicate["runDetails"]["byproducts"].as_array();
+        let sha256 = sha256.to_string();
+        byproducts.is_some_and(|all| all.iter().any(|one| one["digest"]["sha256"] == *sha256))
     }
 
     /// The package digests that it names.

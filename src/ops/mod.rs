@@ -4,6 +4,7 @@ pub mod advisory;
 pub mod audit;
 pub mod build;
 pub mod catalogue;
+mod checkpoints;
 pub mod class;
 pub mod diff;
 pub mod export;

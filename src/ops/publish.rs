@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::key;
 use super::registry::{KeysOf, PassphraseSource, folder_of, init};
+use super::{checkpoints, key};
 use crate::crypto::KeyName;
 use crate::net::Client;
+use crate::package::Digest;
 use crate::progress::Progress;
 use crate::registry::layout;
 use crate::registry::operator::{
@@ -51,6 +52,8 @@ pub struct Options {
 pub struct Report {
     /// The packages.
     pub packages: Vec<Published>,
+    /// How many checkpoints were stored that were not in the registry before.
+    pub checkpoints: usize,
     /// The statements about packages.
     pub attested: Vec<Attested>,
     /// The advisories and statements about them.
@@ -84,18 +87,21 @@ pub fn publish(
         writing: options.writing,
         signing: Signing { keys: &source, now: options.now },
     };
+    // What lies beside the packages is looked at before anything is written.
+    let kept = checkpoints::beside(&options.files)?;
     let is_new = options.new == New::Create && !folder.join(layout::MARKER).exists();
     if !is_new {
         let packages = operator::publish(&folder, &options.files, &how, client, progress)?;
+        let checkpoints = store(&folder, &kept, options, progress)?;
         let attested = attest(&folder, options, &how.signing, client, progress)?;
         let advised = advise(&folder, options, &how, client, progress)?;
-        return Ok(Report { packages, attested, advised, created: None });
+        return Ok(Report { packages, checkpoints, attested, advised, created: None });
     }
     // What cannot be published is no reason to begin a registry.
     let packages = operator::publish_into_nothing(&options.files, &how, progress)?;
     if options.writing == Writing::DryRun {
         let (attested, advised) = Default::default();
-        return Ok(Report { packages, attested, advised, created: None });
+        return Ok(Report { packages, checkpoints: 0, attested, advised, created: None });
     }
     let times = (options.now, options.clock);
     let created = init::with_defaults(home, &folder, passphrases, times, client, progress)?;
@@ -105,9 +111,24 @@ pub fn publish(
     let signing = Signing { keys: &source, now: options.now };
     let how = PublishOptions { signing, ..how };
     let packages = operator::publish(&folder, &options.files, &how, client, progress)?;
+    let checkpoints = store(&folder, &kept, options, progress)?;
     let attested = attest(&folder, options, &how.signing, client, progress)?;
     let advised = advise(&folder, options, &how, client, progress)?;
-    Ok(Report { packages, attested, advised, created: Some(created) })
+    Ok(Report { packages, checkpoints, attested, advised, created: Some(created) })
+}
+
+/// Stores checkpoints by their digests, which the build records of the packages name; says how
+/// many were new.
+fn store(
+    folder: &Path,
+    kept: &[(Digest, PathBuf)],
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<usize> {
+    match (kept, options.writing) {
+        ([], _) | (_, Writing::DryRun) => Ok(0),
+        (kept, Writing::Really) => operator::add_blobs(folder, kept, progress),
+    }
 }
 
 fn advise(

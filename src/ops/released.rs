@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 
 use super::build::Setting;
 use super::catalogue::{self, Catalogue, open};
-use super::install;
+use super::{install, key};
 use crate::archive::Package;
 use crate::build::patches::{Base, Overlay};
 use crate::build::pristine::{has_series, patches_of};
 use crate::build::record::BuildRecord;
 use crate::build::source::SourceError;
 use crate::build::tree::SourceTree;
+use crate::crypto::statement::Statement;
+use crate::crypto::{ENVELOPE_LIMIT, Envelope, KeyId, Subject, envelope_path, verify_package};
 use crate::explain::Explain;
 use crate::fs::{Error as FileError, Lock, read_to_string, remove_folder};
-use crate::package::{PackageIndex, PackageType, PackageVersion, VariantName};
+use crate::package::{Digest, PackageIndex, PackageType, PackageVersion, VariantName};
 use crate::registry::AttachmentRole;
 use crate::reproduce::Side;
 use crate::resolve::Wish;
@@ -76,6 +78,9 @@ pub struct Released {
     pub package: Package,
     /// The record of its build, where one is beside it.
     pub record: Option<BuildRecord>,
+    /// The keys that this machine believes for the package, and that signed that this is the
+    /// record of its build.
+    pub record_signed_by: Vec<KeyId>,
 }
 
 /// Opens what `operand` names; of releases the newest that answers, in the default variant where
@@ -84,24 +89,41 @@ pub struct Released {
 /// # Errors
 /// See [`Error`].
 pub fn released(operand: &Operand, setting: &Setting<'_>) -> Result<Released, Error> {
-    let (package, record) = match operand {
+    let (package, record, signatures) = match operand {
         Operand::File(path) => {
             let package = open(path)?;
             let index = package.index();
             let name = format!("{}-{}.build.json", index.name, index.version);
             let record = read_to_string(&path.with_file_name(name), LONGEST_RECORD).ok();
-            (package, record.map(String::into_bytes))
+            let signatures = signatures_beside(&package, setting);
+            (package, record.map(String::into_bytes), signatures)
         }
         Operand::Release(wish) => published(wish, setting)?,
     };
     let digest = package.package_digest();
     let is_of_it =
         |record: &BuildRecord| record.outputs.iter().any(|output| output.package_digest == digest);
+    let sha256 = record.as_deref().map(Digest::of);
     let record = record.and_then(|text| serde_json::from_slice(&text).ok()).filter(is_of_it);
-    Ok(Released { package, record })
+    let is_named = |(statement, _): &(Statement, Vec<KeyId>)| {
+        record.is_some() && sha256.is_some_and(|sha256| statement.names_byproduct(sha256))
+    };
+    let record_signed_by = signatures.filter(is_named).map(|(_, signers)| signers);
+    Ok(Released { package, record, record_signed_by: record_signed_by.unwrap_or_default() })
 }
 
-type Found = (Package, Option<Vec<u8>>);
+/// What the signatures beside a package file say, and which keys that this machine knows made them.
+fn signatures_beside(package: &Package, setting: &Setting<'_>) -> Option<(Statement, Vec<KeyId>)> {
+    let path = envelope_path(package.path());
+    let envelope = read_to_string(&path, ENVELOPE_LIMIT as u64).ok()?;
+    let known = key::list(setting.home).ok()?;
+    let known: Vec<_> = known.into_iter().map(|key| key.public).collect();
+    let subject = Subject { package: package.package_digest(), file: package.file_digest().ok() };
+    let verified = verify_package(envelope.as_bytes(), subject, &known, NonZeroUsize::MIN).ok()?;
+    Some((verified.statement, verified.signers))
+}
+
+type Found = (Package, Option<Vec<u8>>, Option<(Statement, Vec<KeyId>)>);
 
 fn published(wish: &Wish, setting: &Setting<'_>) -> Result<Found, Error> {
     let trust = install::trust(setting.home)?;
@@ -129,9 +151,15 @@ fn published(wish: &Wish, setting: &Setting<'_>) -> Result<Found, Error> {
     let is_record = |role: &AttachmentRole| *role == AttachmentRole::BuildRecord;
     let record = best.attachments.iter().find(|it| is_record(&it.role));
     let record = record.and_then(|record| registry.attachment(digest, record).ok());
+    let envelope = best.signatures().map(|signatures| registry.attachment(digest, signatures));
+    let envelope = envelope.transpose().map_err(catalogue::Error::from)?;
     catalogue.seek(&wish.name, digest)?;
-    catalogue.vouch(digest)?;
-    Ok((catalogue.fetch(digest, setting.progress)?, record))
+    let signers = catalogue.vouch(digest)?.signed_by;
+    // These are the signatures that were just verified.
+    let statement = envelope.and_then(|bytes| {
+        Statement::parse(Envelope::parse(&bytes).ok()?.payload()).ok().map(|it| (it, signers))
+    });
+    Ok((catalogue.fetch(digest, setting.progress)?, record, statement))
 }
 
 fn no_release(wish: &Wish, mut exists: Vec<(PackageVersion, Option<VariantName>)>) -> Error {

@@ -264,7 +264,7 @@ impl<'a> Pairing<'a> {
                     }
                 }
                 let weights = compare_weights(&one, &other, self.progress)?;
-                entry.verdict = self.grade(&weights);
+                entry.verdict = grade(&weights, self.tolerance);
                 entry.weights = Some(weights);
             }
             facts.push(entry);
@@ -286,7 +286,7 @@ impl<'a> Pairing<'a> {
         if format_of(path.as_str()).is_some() {
             let (one, other) = (Weights::open(&one)?, Weights::open(&other)?);
             let weights = compare_weights(&one, &other, self.progress)?;
-            entry.verdict = self.grade(&weights);
+            entry.verdict = grade(&weights, self.tolerance);
             entry.weights = Some(weights);
         } else if path.as_str().starts_with(PROBES_FOLDER) {
             let read = |path: &Path| read_to_string(path, LONGEST_PREDICTIONS);
@@ -300,17 +300,32 @@ impl<'a> Pairing<'a> {
         }
         Ok(entry)
     }
+}
 
-    fn grade(&self, weights: &WeightsFacts) -> Verdict {
-        if !weights.metadata_describes {
-            Verdict::Different
-        } else if weights.has_equal_tensors() {
-            Verdict::EqualTensors
-        } else if self.tolerance.holds(weights) {
-            Verdict::WithinTolerance
-        } else {
-            Verdict::Different
-        }
+/// Compares two files of weights.
+///
+/// # Errors
+/// When one cannot be read or is not sound.
+pub fn compare_files(
+    first: &Path,
+    second: &Path,
+    tolerance: &Tolerance,
+    progress: &dyn Progress,
+) -> Result<(Verdict, WeightsFacts)> {
+    let facts = compare_weights(&Weights::open(first)?, &Weights::open(second)?, progress)?;
+    Ok((grade(&facts, tolerance), facts))
+}
+
+/// The verdict on weights that are not the same bytes.
+fn grade(weights: &WeightsFacts, tolerance: &Tolerance) -> Verdict {
+    if !weights.metadata_describes {
+        Verdict::Different
+    } else if weights.has_equal_tensors() {
+        Verdict::EqualTensors
+    } else if tolerance.holds(weights) {
+        Verdict::WithinTolerance
+    } else {
+        Verdict::Different
     }
 }
 

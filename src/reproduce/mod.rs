@@ -13,7 +13,7 @@ mod weights;
 
 pub use crate::package::Verdict;
 pub use agreement::{Agreement, agreement};
-pub use contents::{Comparison, FileFacts, Found, Side, compare_contents};
+pub use contents::{Comparison, FileFacts, Found, Side, compare_contents, compare_files};
 pub use error::{Error, Result};
 pub use tensors::{TensorFacts, Unlike, WeightsFacts};
 pub use tolerance::Tolerance;

@@ -44,6 +44,7 @@ mod rebuild;
 mod registries;
 mod registry;
 mod sandbox;
+mod segments;
 mod store;
 mod support;
 mod trace;

@@ -24,6 +24,7 @@ mod path;
 mod profiles;
 mod publish;
 mod rebuild;
+mod rebuild_segments;
 mod registry;
 mod reinstall;
 mod remove;

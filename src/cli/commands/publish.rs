@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Context, Failure, Outcome};
 use crate::cli::failure::Plain;
 use crate::cli::passphrase::PassphraseArguments;
+use crate::cli::words::count;
 use crate::crypto::KeyName;
 use crate::explain::printable;
 use crate::ops::publish::{New, Options, publish};
@@ -71,6 +72,10 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
             (State::AlreadyThere, _) => format!("Published already: {}", one.release),
         });
     }
+    if report.checkpoints > 0 {
+        let stored = count(report.checkpoints, "checkpoint", "checkpoints");
+        context.progress().note(&format!("Stored {stored} of their training"));
+    }
     for one in &report.attested {
         context.progress().note(&match (one.state, options.writing) {
             (State::AlreadyThere, _) => format!("Stored already beside {}", one.release),
@@ -92,6 +97,7 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
         "registry": registry,
         "dry-run": options.writing == Writing::DryRun,
         "packages": packages,
+        "checkpoints": report.checkpoints,
         "attestations": attested,
         "advisories": report.advised.iter().map(describe_advisory).collect::<Vec<_>>(),
     });

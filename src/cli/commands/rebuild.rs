@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::build::{level, this_program};
 use super::diff::operand;
-use super::{Context, Failure, Outcome};
+use super::{Context, Failure, Outcome, rebuild_segments};
 use crate::build::local::Local;
 use crate::build::record::TestRecord;
 use crate::build::sandbox::SandboxLevel;
@@ -60,6 +60,8 @@ pub(in crate::cli) struct Arguments {
         default_missing_value = vary::EVERYTHING, value_parser = vary::kinds, conflicts_with = "attest")]
     vary: Option<vary::Kinds>,
     #[command(flatten)]
+    parts: rebuild_segments::SegmentArguments,
+    #[command(flatten)]
     passphrase: PassphraseArguments,
 }
 
@@ -74,6 +76,11 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
     let key = arguments.attest.map(|name| signing_key(&name, &arguments.passphrase, context));
     let key = key.transpose()?;
     let executor = Local::new(arguments.sandbox, this_program())?;
+    if let Some(which) = arguments.parts.which()? {
+        let builder = arguments.builder.as_str();
+        let signing = key.as_ref().map(|key| AttestOptions { key, builder });
+        return rebuild_segments::run(&options, &which, signing.as_ref(), &executor, context);
+    }
     let workshop = Workshop::of(context)?;
     let setting = workshop.setting();
     if let Some(vary::Kinds(kinds)) = arguments.vary {

@@ -86,8 +86,8 @@ pub fn diff(first: &Operand, second: &Operand, setting: &Setting<'_>) -> Result<
     if let Some(path) = weights(first).or_else(|| weights(second)) {
         return Err(Error::NoPair { path: path.to_owned() });
     }
-    let Released { package: first, record: before } = released(first, setting)?;
-    let Released { package: second, record: after } = released(second, setting)?;
+    let Released { package: first, record: before, .. } = released(first, setting)?;
+    let Released { package: second, record: after, .. } = released(second, setting)?;
     let (one, other) = (first.index(), second.index());
     if (one.package_type, one.kind) != (other.package_type, other.kind) {
         return Err(Error::Kinds {

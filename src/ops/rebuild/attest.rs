@@ -71,7 +71,7 @@ fn predicate(rebuilt: &Rebuilt, builder: &str) -> Value {
 }
 
 /// A file's facts without those of each tensor.
-fn shortened(file: &Value) -> Value {
+pub(super) fn shortened(file: &Value) -> Value {
     let mut file = file.clone();
     if let Some(weights) = file.get_mut("weights").and_then(Value::as_object_mut) {
         weights.remove("changed");
@@ -84,7 +84,7 @@ fn shortened(file: &Value) -> Value {
 
 /// Fractions become decimal text, nothing becomes the absence of its key, and control characters
 /// of foreign words are escaped.
-fn canonical(value: Value) -> Value {
+pub(super) fn canonical(value: Value) -> Value {
     match value {
         Value::Number(number) if number.is_f64() => {
             number.as_f64().map(|number| number.to_string()).into()

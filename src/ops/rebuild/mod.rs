@@ -5,6 +5,7 @@ mod document;
 mod error;
 mod page;
 mod probes;
+pub mod segments;
 mod source;
 mod subject;
 mod vary;
@@ -76,13 +77,18 @@ impl Rebuilt {
     /// Whether the rebuild is as alike as the manifest promises.
     #[must_use]
     pub fn keeps_promise(&self) -> bool {
-        let least = match self.promise.level.as_str() {
-            "bitwise" => Verdict::Identical,
-            "tensor" => Verdict::WithinTolerance,
-            _ => Verdict::EqualBehaviour,
-        };
-        self.comparison.verdict >= least
+        keeps(&self.promise, self.comparison.verdict)
     }
+}
+
+/// Whether `verdict` is as good as is promised.
+fn keeps(promise: &ReproducibilityRecord, verdict: Verdict) -> bool {
+    let least = match promise.level.as_str() {
+        "bitwise" => Verdict::Identical,
+        "tensor" => Verdict::WithinTolerance,
+        _ => Verdict::EqualBehaviour,
+    };
+    verdict >= least
 }
 
 /// Builds the package that `options` name again, and compares.

@@ -76,7 +76,8 @@ fn files(page: &mut String, rebuilt: &Rebuilt) {
     table.end();
 }
 
-fn what_differs(file: &FileFacts) -> String {
+/// What differs between both of a file, in words.
+pub(super) fn what_differs(file: &FileFacts) -> String {
     match (&file.weights, file.first_difference) {
         (Some(weights), _) => {
             let distance = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), short);

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use super::{Error, ProbeFacts, RebuildOptions, probes, source};
 use crate::archive::Package;
 use crate::build::executor::Executor;
-use crate::build::record::{BuildRecord, TestRecord};
+use crate::build::record::{BuildRecord, ReproducibilityRecord, TestRecord};
 use crate::build::steps::Reuse;
 use crate::build::work::Work;
+use crate::crypto::KeyId;
 use crate::fs::remove_folder;
 use crate::ops::build::{
     Beside, BuildOptions, BuildSource, Built, LockUse, Outcome, Setting, StepShelf, TestRun, build,
@@ -24,6 +25,8 @@ pub(super) struct Subject {
     pub(super) released: Unpacked,
     /// The record of the first build, where it is known.
     pub(super) earlier: Option<BuildRecord>,
+    /// The keys that signed that it is.
+    pub(super) signed_by: Vec<KeyId>,
     pub(super) recorded: Recorded,
     /// The file of the source package.
     pub(super) source: PathBuf,
@@ -31,7 +34,8 @@ pub(super) struct Subject {
 
 /// What a package says of its own build.
 pub(super) struct Recorded {
-    inputs: Vec<u8>,
+    /// Its `.mpkg/inputs.json`.
+    pub(super) inputs: Vec<u8>,
     pub(super) source: Digest,
 }
 
@@ -76,7 +80,8 @@ impl Subject {
         let recorded = Recorded::of(&package)?;
         let source = source::find(&package, recorded.source, options.source.as_deref(), setting)?;
         let released = Unpacked::of(package, setting)?;
-        Ok(Self { released, earlier: found.record, recorded, source })
+        let (earlier, signed_by) = (found.record, found.record_signed_by);
+        Ok(Self { released, earlier, signed_by, recorded, source })
     }
 
     /// Builds the one variant into `out`, every step anew, with what the released package was built
@@ -89,14 +94,41 @@ impl Subject {
         setting: &Setting<'_>,
         executor: &dyn Executor,
     ) -> Result<Built, Error> {
-        let index = self.released.package().index();
-        let id = format!("{}-{}-{}", index.name, index.version, self.recorded.source.short());
-        let work = Work::open(&setting.home.cache().join("rebuilds"), &id, || {
-            setting.progress.note("Waiting for another rebuild of the same package");
-        })?;
+        let work = self.work("", setting)?;
         let shelf = work.folder().join("steps");
         remove_folder(&shelf)?;
-        let build_options = BuildOptions {
+        let build_options = self.options(beside, out, with, shelf);
+        let outcome = build(&build_options, setting, executor);
+        remove_folder(work.folder())?;
+        match outcome? {
+            Outcome::Built(built) => Ok(*built),
+            Outcome::Planned(_) | Outcome::Shell => unreachable!("neither was asked for"),
+        }
+    }
+}
+
+impl Subject {
+    /// The folder that its rebuilds work in; `kind` tells kinds of them apart.
+    pub(super) fn work(&self, kind: &str, setting: &Setting<'_>) -> Result<Work, Error> {
+        let index = self.released.package().index();
+        let source = self.recorded.source.short();
+        let id = format!("{}-{}-{source}{kind}", index.name, index.version);
+        Ok(Work::open(&setting.home.cache().join("rebuilds"), &id, || {
+            setting.progress.note("Waiting for another rebuild of the same package");
+        })?)
+    }
+
+    /// A build of the one variant into `out`, every step anew and kept in `shelf`, with what the
+    /// released package was built with.
+    pub(super) fn options(
+        &self,
+        beside: &Unpacked,
+        out: &Path,
+        with: &[PathBuf],
+        shelf: PathBuf,
+    ) -> BuildOptions {
+        let index = self.released.package().index();
+        BuildOptions {
             out: Some(out.to_owned()),
             reuse: Reuse::Fresh,
             only: index.variant.iter().map(ToString::to_string).collect(),
@@ -111,14 +143,14 @@ impl Subject {
                 package: beside.package().package_digest(),
             }),
             ..BuildOptions::of(BuildSource::File(self.source.clone()))
-        };
-        let outcome = build(&build_options, setting, executor);
-        remove_folder(work.folder())?;
-        match outcome? {
-            Outcome::Built(built) => Ok(*built),
-            Outcome::Planned(_) | Outcome::Shell => unreachable!("neither was asked for"),
         }
     }
+}
+
+/// The distances that a record promises.
+pub(super) fn tolerance_of(promise: &ReproducibilityRecord) -> Tolerance {
+    let ReproducibilityRecord { max_abs, min_cosine, min_agreement, .. } = *promise;
+    Tolerance { max_abs, min_cosine, min_agreement }
 }
 
 /// Compares two packages, of which `built` made the second while its probes ran on the first.
@@ -128,9 +160,7 @@ pub(super) fn grade(
     built: &Built,
     setting: &Setting<'_>,
 ) -> Result<Graded, Error> {
-    let promise = &built.record.reproducibility;
-    let (max_abs, min_cosine) = (promise.max_abs, promise.min_cosine);
-    let tolerance = Tolerance { max_abs, min_cosine, min_agreement: promise.min_agreement };
+    let tolerance = tolerance_of(&built.record.reproducibility);
     let mut comparison =
         compare_contents(first.side(), second.side(), &tolerance, setting.progress)?;
     let tests = built.record.tests.clone();

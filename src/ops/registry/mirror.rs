@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::data::Opened;
 use crate::explain::Explain;
 use crate::net::{Address, Client};
-use crate::ops::{catalogue, install};
+use crate::ops::{catalogue, checkpoints, install};
 use crate::package::{Digest, PackageName};
 use crate::progress::Progress;
 use crate::registry::operator::{
@@ -210,7 +210,7 @@ impl Supply for Files<'_> {
     fn data(&self, path: &Path) -> operator::Result<Vec<(Digest, u64)>> {
         let work = self.client.cache().root().join("mirroring");
         let opened = Opened::of(path, &work, self.progress);
-        let mut files = match opened.and_then(|source| source.files(self.client)) {
+        let files = match opened.and_then(|source| source.files(self.client)) {
             Ok(files) => files,
             // The package itself is whole, and may be one that a later mpkg made.
             Err(error) => {
@@ -218,6 +218,17 @@ impl Supply for Files<'_> {
                 return Ok(Vec::new());
             }
         };
+        self.had(files)
+    }
+
+    fn checkpoints(&self, record: &[u8]) -> operator::Result<Vec<(Digest, u64)>> {
+        self.had(checkpoints::named(record))
+    }
+}
+
+impl Files<'_> {
+    /// Those of `files` that the registry has.
+    fn had(&self, mut files: Vec<(Digest, u64)>) -> operator::Result<Vec<(Digest, u64)>> {
         let mut failure = None;
         files.retain(|(digest, _)| {
             match self.client.probe(&self.address.join(&layout::blob(*digest))) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::crypto;
 use crate::explain::{Explain, count};
 use crate::fs;
+use crate::package::Digest;
 use crate::registry::{self, tuf};
 
 /// A result of this module.
@@ -155,6 +156,16 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// What lies beside a package as a checkpoint of its training is another file.
+    #[error("{} is no checkpoint of this build: its SHA-256 is {found}, and the build record names {expected}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// The digest in the build record.
+        expected: Digest,
+        /// That of the file.
+        found: Digest,
+    },
     /// A draft cannot be used.
     #[error("{} is refused: {why}", path.display())]
     Draft {
@@ -219,6 +230,7 @@ impl Explain for Error {
             Self::Older { .. } => "older-copy",
             Self::Bundle { .. } => "bad-bundle",
             Self::Data { kind, .. } => kind,
+            Self::Checkpoint { .. } => "checkpoint-altered",
             Self::Draft { .. } => "bad-draft",
             Self::Unfinished { .. } | Self::Undrafted { .. } => "unfinished-draft",
         }
@@ -262,6 +274,9 @@ impl Explain for Error {
                  mpkg registry sign FILE --key NAME"
                     .to_owned(),
             ),
+            Self::Checkpoint { .. } => {
+                Some("build again with --keep-checkpoints, or take the file away".to_owned())
+            }
             Self::Bundle { .. } => Some("copy the file again from where it was made".to_owned()),
             Self::OtherRegistry { .. } => {
                 Some("name an empty folder, or one that is to be made".to_owned())

@@ -12,7 +12,7 @@ use crate::package::{Digest, PackageName};
 use crate::progress::Progress;
 use crate::registry::layout::{self, SearchShard};
 use crate::registry::tuf::Metadata as _;
-use crate::registry::{self, AdvisoryList, INDEX_FORMAT, Marker, ReleaseEntry};
+use crate::registry::{self, AdvisoryList, AttachmentRole, INDEX_FORMAT, Marker, ReleaseEntry};
 
 /// What of a registry is copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,12 @@ pub trait Supply {
     /// # Errors
     /// Whatever keeps it from being fetched.
     fn blob(&self, digest: Digest, size: u64, label: &str) -> Result<PathBuf>;
+
+    /// The checkpoints that the build record `record` names and that the registry has.
+    ///
+    /// # Errors
+    /// A registry that cannot be asked.
+    fn checkpoints(&self, record: &[u8]) -> Result<Vec<(Digest, u64)>>;
 
     /// The files of data that the source package at `path` needs and that the registry has.
     ///
@@ -272,6 +278,11 @@ impl Copying<'_, '_> {
                     found,
                 }
                 .into());
+            }
+            if attachment.role == AttachmentRole::BuildRecord {
+                for (digest, size) in self.supply.checkpoints(&bytes)? {
+                    self.blob(digest, size, &format!("checkpoint of {label}"), goal)?;
+                }
             }
             add(&mut self.done, goal, &place, &bytes)?;
         }
