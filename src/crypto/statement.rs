@@ -14,6 +14,8 @@ pub const PROVENANCE_V1: &str = "https://slsa.dev/provenance/v1";
 /// The predicate of a source package.
 pub const RELEASE_V01: &str = "https://in-toto.io/attestation/release/v0.1";
 
+/// The predicate of test results.
+pub const TEST_RESULT_V01: &str = "https://in-toto.io/attestation/test-result/v0.1";
 /// The predicate of a rebuild's verdict.
 pub const REBUILD_V1: &str = "urn:mpkg:rebuild:1";
 /// The predicate of a verdict on parts of a training, which is no rebuild.

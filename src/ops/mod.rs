@@ -1,6 +1,7 @@
 //! The use cases, one a file: plain options in, plain results out.
 
 pub mod advisory;
+pub mod attest;
 pub mod audit;
 pub mod build;
 pub mod catalogue;
@@ -37,7 +38,7 @@ pub mod shelf;
 pub mod sign;
 pub mod source;
 pub mod sources;
-mod statements;
+pub mod statements;
 pub mod test;
 pub mod trace;
 pub mod transfer;

@@ -17,7 +17,7 @@ use crate::crypto::{ENVELOPE_LIMIT, Envelope, KeyId, Subject, envelope_path, ver
 use crate::explain::Explain;
 use crate::fs::{Error as FileError, Lock, read_to_string, remove_folder};
 use crate::package::{Digest, PackageIndex, PackageType, PackageVersion, VariantName};
-use crate::registry::AttachmentRole;
+use crate::registry::{AttachmentRole, NameIndex, ReleaseEntry};
 use crate::reproduce::Side;
 use crate::resolve::Wish;
 
@@ -131,21 +131,7 @@ fn published(wish: &Wish, setting: &Setting<'_>) -> Result<Found, Error> {
     let Some((index, registry)) = catalogue.name(&wish.name)? else {
         return Ok(catalogue.no_such_package(&wish.name)?);
     };
-    let is_meant = |variant: Option<&VariantName>, default: bool| match &wish.variant {
-        Some(wanted) => variant == Some(wanted),
-        None => default,
-    };
-    let all = index.releases.iter();
-    let offered = all.filter(|it| it.package_type == PackageType::Binary && it.yanked.is_none());
-    let best = offered
-        .clone()
-        .filter(|it| wish.requirement.matches(&it.version))
-        .filter(|it| is_meant(it.variant.as_ref(), it.default_variant))
-        .max_by(|one, other| one.version.cmp(&other.version));
-    let Some(best) = best else {
-        let exists = offered.map(|it| (it.version.clone(), it.variant.clone())).collect();
-        return Err(no_release(wish, exists));
-    };
+    let best = newest(&index, wish)?;
     let digest = best.package;
     // A record is no more than told: what it says is never relied on.
     let is_record = |role: &AttachmentRole| *role == AttachmentRole::BuildRecord;
@@ -160,6 +146,28 @@ fn published(wish: &Wish, setting: &Setting<'_>) -> Result<Found, Error> {
         Statement::parse(Envelope::parse(&bytes).ok()?.payload()).ok().map(|it| (it, signers))
     });
     Ok((catalogue.fetch(digest, setting.progress)?, record, statement))
+}
+
+/// The newest binary release that answers `wish`, in the default variant where none is named.
+///
+/// # Errors
+/// [`Error::NoRelease`].
+pub(super) fn newest<'a>(index: &'a NameIndex, wish: &Wish) -> Result<&'a ReleaseEntry, Error> {
+    let is_meant = |variant: Option<&VariantName>, default: bool| match &wish.variant {
+        Some(wanted) => variant == Some(wanted),
+        None => default,
+    };
+    let all = index.releases.iter();
+    let offered = all.filter(|it| it.package_type == PackageType::Binary && it.yanked.is_none());
+    let best = offered
+        .clone()
+        .filter(|it| wish.requirement.matches(&it.version))
+        .filter(|it| is_meant(it.variant.as_ref(), it.default_variant))
+        .max_by(|one, other| one.version.cmp(&other.version));
+    best.ok_or_else(|| {
+        let exists = offered.map(|it| (it.version.clone(), it.variant.clone())).collect();
+        no_release(wish, exists)
+    })
 }
 
 fn no_release(wish: &Wish, mut exists: Vec<(PackageVersion, Option<VariantName>)>) -> Error {

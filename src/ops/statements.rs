@@ -45,18 +45,37 @@ fn stored(registry: &Registry<'_>, entry: &ReleaseEntry) -> Result<Vec<Vec<u8>>>
 }
 
 /// The envelopes beside a package file: `FILE.….dsse.json`, but for the publisher's signatures.
-pub(super) fn beside(package: &Path) -> Result<Vec<Vec<u8>>> {
+fn beside(package: &Path) -> Result<Vec<Vec<u8>>> {
+    let signatures = envelope_path(package);
+    let files = named_after(package)?.into_iter();
+    let others = files.filter(|path| path.file_name() != signatures.file_name());
+    others.map(|path| read(&path)).collect()
+}
+
+/// Every envelope beside a package file, the publisher's signatures among them.
+///
+/// # Errors
+/// Files that cannot be read.
+pub fn around(package: &Path) -> Result<Vec<(AttachmentRole, Vec<u8>)>> {
+    let signatures = envelope_path(package);
+    let one = |path: PathBuf| {
+        let role = match path.file_name() == signatures.file_name() {
+            true => AttachmentRole::Publisher,
+            false => AttachmentRole::Attestation,
+        };
+        Ok((role, read(&path)?))
+    };
+    named_after(package)?.into_iter().map(one).collect()
+}
+
+fn named_after(package: &Path) -> Result<Vec<PathBuf>> {
     let Some(name) = package.file_name() else { return Ok(Vec::new()) };
     let start = format!("{}.", name.to_string_lossy());
     let folder = package.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or_else(|| Path::new("."));
-    let signatures = envelope_path(package);
     let mut files = envelopes_in(folder)?;
-    files.retain(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(&start) && path.file_name() != signatures.file_name()
-    });
-    files.iter().map(|path| read(path)).collect()
+    files.retain(|path| path.file_name().unwrap_or_default().to_string_lossy().starts_with(&start));
+    Ok(files)
 }
 
 /// The envelopes that `paths` name: files, and those in folders.

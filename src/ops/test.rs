@@ -44,6 +44,20 @@ pub fn test(
             folder: opened.results.clone(),
         });
     }
+    check(&prepared, &found, setting, executor)
+}
+
+/// Runs the tests of a source tree on the package of each variant in `found`.
+///
+/// # Errors
+/// When a test cannot be run.
+pub(super) fn check(
+    prepared: &Prepared,
+    found: &[(VariantName, PathBuf)],
+    setting: &Setting<'_>,
+    executor: &dyn Executor,
+) -> Result<Tested, BuildError> {
+    let opened = &prepared.opened;
     let checks = Checks {
         manifest: opened.tree.manifest(),
         tree: (opened.tree.root(), &prepared.files),
@@ -55,7 +69,7 @@ pub fn test(
     };
     let mut log = BuildLog::create(opened.work.log())?;
     let mut tests = Vec::new();
-    for (variant, path) in &found {
+    for (variant, path) in found {
         tests.extend(checks.run(variant, path, &mut log)?);
     }
     opened.work.clear_all_but_outputs()?;

@@ -10,6 +10,7 @@
 
 mod advisories;
 mod architecture;
+mod attest;
 mod build;
 mod checkpoints;
 mod class;

@@ -1,6 +1,7 @@
 //! The commands, one a file: its flags, then one call, then printing.
 
 mod advisory;
+mod attest;
 mod audit;
 mod build;
 mod class;
@@ -60,6 +61,8 @@ pub(super) enum Command {
     Test(test::Arguments),
     /// Builds a package again from its source, and says how alike the two are
     Rebuild(rebuild::Arguments),
+    /// Signs what was found out about a package, and shows what was said about one
+    Attest(attest::Arguments),
     /// Compares two packages, or two files of weights
     Diff(diff::Arguments),
     /// Packs a source tree into a source package, without building it
@@ -137,6 +140,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Outcome, Failur
         Command::Build(arguments) => build::run(arguments, context),
         Command::Test(arguments) => test::run(arguments, context),
         Command::Rebuild(arguments) => rebuild::run(arguments, context),
+        Command::Attest(arguments) => attest::run(arguments, context),
         Command::Diff(arguments) => diff::run(&arguments, context),
         Command::Pack(arguments) => pack::run(arguments, context),
         Command::Source(arguments) => source::run(arguments, context),

@@ -100,7 +100,8 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
     Ok(outcome.answering(if different { Answer::No } else { Answer::Yes }))
 }
 
-fn signing_key(
+/// Opens one of this machine's keys.
+pub(super) fn signing_key(
     name: &KeyName,
     source: &PassphraseArguments,
     context: &Context,

@@ -32,10 +32,15 @@ impl Voices {
     }
 
     /// What is said about a package.
-    pub(super) fn about(&self, name: &PackageName, package: Digest) -> Result<Vec<Said>, Failure> {
+    pub(super) fn about(
+        &self,
+        name: &PackageName,
+        package: Digest,
+        beside: &[(AttachmentRole, Vec<u8>)],
+    ) -> Result<Vec<Said>, Failure> {
         let trust = trust(&self.home)?;
         let catalogue = Catalogue::open(&self.registries, Vec::new(), trust, &self.client)?;
-        Ok(said(&catalogue, name, package, &self.known)?)
+        Ok(said(&catalogue, name, package, &self.known, beside)?)
     }
 }
 
@@ -51,10 +56,12 @@ pub(super) fn said_lines(said: &[Said]) -> String {
         let bad = one.bad.iter().map(|signer| format!("a bad signature for {}", words(signer)));
         let by: Vec<String> = known.chain(unknown).chain(bad).collect();
         let predicate: String = printable(&one.predicate).chars().take(200).collect();
-        let _ = writeln!(text, "  said    {predicate}: by {}", by.join(", "));
+        let summary = one.summary.as_ref().map(|summary| format!(": {summary}"));
+        let (by, summary) = (by.join(", "), summary.unwrap_or_default());
+        let _ = writeln!(text, "  said    {predicate}: by {by}{summary}");
     }
     if said.is_empty() {
-        text.push_str("  said    nothing: no registry that is asked has this package\n");
+        text.push_str("  said    nothing: no registry that is asked has this package, and no statement lies beside it\n");
     }
     text
 }
@@ -63,6 +70,7 @@ fn words(signer: &Signer) -> String {
     format!("{} ({})", signer.name, signer.id.short())
 }
 
+/// The statements for programs.
 pub(super) fn said_json(said: &[Said]) -> Value {
     let signer = |one: &Signer| json!({ "name": one.name, "id": one.id.to_string() });
     let signers = |list: &[Signer]| list.iter().map(signer).collect::<Vec<_>>();
@@ -74,6 +82,8 @@ pub(super) fn said_json(said: &[Said]) -> Value {
                 AttachmentRole::BuildRecord => "build-record",
             },
             "predicate-type": one.predicate,
+            "predicate": one.said,
+            "summary": one.summary,
             "signers": signers(&one.signers),
             "unknown-keys": one.unknown,
             "bad-signatures": signers(&one.bad),

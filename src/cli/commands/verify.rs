@@ -12,6 +12,7 @@ use crate::cli::failure::Plain;
 use crate::crypto::{KeyName, Unknown};
 use crate::explain::printable;
 use crate::ops::key::{self, KnownKey, Owner};
+use crate::ops::statements::around;
 use crate::ops::verify::{Check, Found, Report, Signatures, What, verify_file};
 use crate::package::{InvalidName, PackageName};
 
@@ -32,7 +33,8 @@ pub(in crate::cli) struct Arguments {
     /// Files: check the contents alone, whoever made them
     #[arg(long, conflicts_with_all = ["key", "threshold"])]
     contents_only: bool,
-    /// Say as well who said what about each package, as the registries store it
+    /// Say as well who said what about each package, as the registries store it and as it lies
+    /// beside a file
     #[arg(long)]
     attestations: bool,
     #[command(flatten)]
@@ -119,7 +121,8 @@ fn verify_files(
             document["package-digest"] = json!(identity.package);
             document["sha256"] = json!(identity.file);
             if let Some(voices) = voices {
-                let said = voices.about(&identity.release.name, identity.package)?;
+                let beside = around(&report.file)?;
+                let said = voices.about(&identity.release.name, identity.package, &beside)?;
                 text.push_str(&said_lines(&said));
                 document["attestations"] = said_json(&said);
             }

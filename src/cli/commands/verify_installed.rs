@@ -28,7 +28,7 @@ pub(super) fn run(
         }
         let mut document = describe(package);
         if let Some(voices) = voices {
-            let said = voices.about(&package.release.name, package.package)?;
+            let said = voices.about(&package.release.name, package.package, &[])?;
             text.push_str(&said_lines(&said));
             document["attestations"] = said_json(&said);
         }
