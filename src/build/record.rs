@@ -238,8 +238,23 @@ pub struct SystemRecord {
     /// Its version, where it says one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// The Debian package that it comes from, with its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
     /// Where it lies.
     pub path: PathBuf,
+}
+
+impl SystemRecord {
+    /// Its version and where it comes from, as in `12.2.0 (gcc-12 12.2.0-14)`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let version = self.version.as_deref().unwrap_or("of an unknown version");
+        match &self.package {
+            Some(package) => format!("{version} ({package})"),
+            None => version.to_owned(),
+        }
+    }
 }
 
 /// One step.

@@ -168,7 +168,13 @@ impl Surroundings {
         let system: Vec<Value> = environment
             .system
             .iter()
-            .map(|found| json!({"program": found.program, "version": found.version}))
+            .map(|found| {
+                json!({
+                    "program": found.program,
+                    "version": found.version,
+                    "package": found.package,
+                })
+            })
             .collect();
         let python = environment.python.as_ref().map(|python| {
             json!({
@@ -197,6 +203,7 @@ impl Surroundings {
         let system = |found: &environment::SystemFound| SystemRecord {
             program: found.program.clone(),
             version: found.version.clone(),
+            package: found.package.clone(),
             path: found.path.clone(),
         };
         EnvironmentRecord {

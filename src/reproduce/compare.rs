@@ -140,18 +140,45 @@ fn look(pair: &Pair<'_>, block: Block, buffers: &mut Buffers) -> Result<Found> {
     if first == second {
         return Ok(Found::Same);
     }
-    let bytes = differing(first, second);
-    let sums = pair.element.is_read().then(|| sums(pair.element, first, second, &mut buffers.tile));
-    Ok(Found::Changed { bytes, sums })
+    Ok(measured(pair.element, first, second, &mut buffers.tile))
 }
 
 /// Measures a block that is the same in both.
 fn measure(pair: &Pair<'_>, block: Block, buffers: &mut Buffers) -> Result<Found> {
     let bytes = read(pair.first, block, &mut buffers.first)?;
-    let sums = pair.element.is_read().then(|| sums(pair.element, bytes, bytes, &mut buffers.tile));
-    Ok(Found::Changed { bytes: 0, sums })
+    Ok(measured(pair.element, bytes, bytes, &mut buffers.tile))
 }
 
+/// Measures one block of both, with wider vectors where the processor has them. The sums are the
+/// same: they have the same order, and nothing is fused.
+#[cfg(target_arch = "x86_64")]
+fn measured(element: Element, first: &[u8], second: &[u8], tile: &mut Tile) -> Found {
+    #[target_feature(enable = "avx2")]
+    fn wide(element: Element, first: &[u8], second: &[u8], tile: &mut Tile) -> Found {
+        block(element, first, second, tile)
+    }
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has what the function is made for.
+        return unsafe { wide(element, first, second, tile) };
+    }
+    block(element, first, second, tile)
+}
+
+/// Measures one block of both.
+#[cfg(not(target_arch = "x86_64"))]
+fn measured(element: Element, first: &[u8], second: &[u8], tile: &mut Tile) -> Found {
+    block(element, first, second, tile)
+}
+
+#[expect(clippy::inline_always, reason = "it is made for more than one kind of processor")]
+#[inline(always)]
+fn block(element: Element, first: &[u8], second: &[u8], tile: &mut Tile) -> Found {
+    let sums = element.is_read().then(|| sums(element, first, second, tile));
+    Found::Changed { bytes: differing(first, second), sums }
+}
+
+#[expect(clippy::inline_always, reason = "as above")]
+#[inline(always)]
 fn sums(element: Element, first: &[u8], second: &[u8], tile: &mut Tile) -> Sums {
     let step = element.tile_bytes();
     let mut sums = Sums::default();
@@ -163,6 +190,8 @@ fn sums(element: Element, first: &[u8], second: &[u8], tile: &mut Tile) -> Sums 
 }
 
 /// How many bytes differ.
+#[expect(clippy::inline_always, reason = "as above")]
+#[inline(always)]
 fn differing(first: &[u8], second: &[u8]) -> u64 {
     let runs = first.chunks(RUN).zip(second.chunks(RUN));
     runs.map(|(first, second)| {

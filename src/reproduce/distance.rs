@@ -37,6 +37,8 @@ impl Tile {
     }
 
     /// The differences, where they follow from the elements as these are.
+    #[expect(clippy::inline_always, reason = "it is made for more than one kind of processor")]
+    #[inline(always)]
     pub(super) fn subtract(&mut self, length: usize) {
         let both = self.first[..length].iter().zip(&self.second[..length]);
         for (difference, (one, other)) in self.difference[..length].iter_mut().zip(both) {
@@ -47,6 +49,8 @@ impl Tile {
 
 impl Sums {
     /// Takes in the first `length` elements of `tile`.
+    #[expect(clippy::inline_always, reason = "it is made for more than one kind of processor")]
+    #[inline(always)]
     pub(super) fn take(&mut self, tile: &mut Tile, length: usize) {
         if !is_finite(&tile.first[..length]) || !is_finite(&tile.second[..length]) {
             self.set_odd_aside(tile, length);
@@ -137,6 +141,8 @@ impl Sums {
     }
 }
 
+#[expect(clippy::inline_always, reason = "it is made for more than one kind of processor")]
+#[inline(always)]
 fn is_finite(values: &[f64]) -> bool {
     values.iter().fold(true, |finite, value| finite & value.is_finite())
 }

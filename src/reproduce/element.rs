@@ -6,10 +6,11 @@ use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 
 use super::distance::{TILE, Tile};
+use super::quants::QUANTS;
 use crate::formats::gguf::KINDS;
 use crate::formats::{DType, Format};
 
-/// The elements of a block of the smaller quantised types.
+/// How many blocks whose elements are not read are looked at together.
 const BLOCK: usize = 32;
 
 /// A way to store elements.
@@ -31,16 +32,8 @@ pub(super) enum Element {
     U64,
     /// A pair of 32-bit floats, taken as two elements.
     C64,
-    /// 32 elements: a scale, then 8-bit integers.
-    Q8_0,
-    /// 32 elements: a scale, then 4-bit integers.
-    Q4_0,
-    /// 32 elements: a scale, a smallest value, then 4-bit integers.
-    Q4_1,
-    /// 32 elements: a scale, then 5-bit integers.
-    Q5_0,
-    /// 32 elements: a scale, a smallest value, then 5-bit integers.
-    Q5_1,
+    /// Blocks of small integers with scales, by their place in [`QUANTS`].
+    Quantised(usize),
     /// Blocks of so many bytes whose elements are not read.
     Opaque(usize),
 }
@@ -114,6 +107,9 @@ impl Element {
         if let Some(place) = SMALL_NAMES.iter().position(|small| *small == name) {
             return Self::Small(place);
         }
+        if let Some(place) = QUANTS.iter().position(|quant| quant.name == name) {
+            return Self::Quantised(place);
+        }
         match name {
             "F64" => Self::F64,
             "F32" => Self::F32,
@@ -128,11 +124,6 @@ impl Element {
             "I64" => Self::I64,
             "U64" => Self::U64,
             "C64" => Self::C64,
-            "Q8_0" => Self::Q8_0,
-            "Q4_0" => Self::Q4_0,
-            "Q4_1" => Self::Q4_1,
-            "Q5_0" => Self::Q5_0,
-            "Q5_1" => Self::Q5_1,
             other => Self::Opaque(block_bytes(format, other)),
         }
     }
@@ -144,11 +135,7 @@ impl Element {
             Self::F32 | Self::I32 | Self::U32 | Self::C64 => (1, 4),
             Self::F16 | Self::BF16 | Self::I16 | Self::U16 => (1, 2),
             Self::Small(_) | Self::I8 | Self::U8 => (1, 1),
-            Self::Q8_0 => (BLOCK, 34),
-            Self::Q4_0 => (BLOCK, 18),
-            Self::Q4_1 => (BLOCK, 20),
-            Self::Q5_0 => (BLOCK, 22),
-            Self::Q5_1 => (BLOCK, 24),
+            Self::Quantised(place) => (QUANTS[place].elements, QUANTS[place].bytes),
             // Blocks are larger than this, of which only bytes are counted.
             Self::Opaque(bytes) => (BLOCK, bytes),
         }
@@ -167,6 +154,8 @@ impl Element {
 
     /// Fills `tile` with the elements in `first` and `second`, at most [`Element::tile_bytes`] of
     /// each, and says how many there are.
+    #[expect(clippy::inline_always, reason = "it is made for more than one kind of processor")]
+    #[inline(always)]
     pub(super) fn fill(self, first: &[u8], second: &[u8], tile: &mut Tile) -> usize {
         let length = self.values(first, &mut tile.first);
         self.values(second, &mut tile.second);
@@ -181,6 +170,8 @@ impl Element {
 
     /// The values of the elements in `bytes`.
     #[expect(clippy::cast_precision_loss, reason = "see `fill`, which makes up for it")]
+    #[expect(clippy::inline_always, reason = "it is made for more than one kind of processor")]
+    #[inline(always)]
     fn values(self, bytes: &[u8], into: &mut [f64; TILE]) -> usize {
         match self {
             Self::F64 => each(bytes, into, f64::from_le_bytes),
@@ -201,11 +192,7 @@ impl Element {
             Self::U32 => each(bytes, into, |it| u32::from_le_bytes(it).into()),
             Self::I64 => each(bytes, into, |it| i64::from_le_bytes(it) as f64),
             Self::U64 => each(bytes, into, |it| u64::from_le_bytes(it) as f64),
-            Self::Q8_0 => blocks(bytes, into, q8_0),
-            Self::Q4_0 => blocks(bytes, into, q4_0),
-            Self::Q4_1 => blocks(bytes, into, q4_1),
-            Self::Q5_0 => blocks(bytes, into, q5_0),
-            Self::Q5_1 => blocks(bytes, into, q5_1),
+            Self::Quantised(place) => QUANTS[place].fill(bytes, into),
             Self::Opaque(_) => 0,
         }
     }
@@ -223,6 +210,8 @@ fn block_bytes(format: Format, name: &str) -> usize {
     bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(1)
 }
 
+#[expect(clippy::inline_always, reason = "it is made for more than one kind of processor")]
+#[inline(always)]
 fn each<const N: usize>(
     bytes: &[u8],
     into: &mut [f64; TILE],
@@ -255,70 +244,6 @@ fn exact(first: &[u8], second: &[u8], tile: &mut Tile, value: impl Fn([u8; 8]) -
     let (second, _) = second.as_chunks::<8>();
     for (difference, (one, other)) in tile.difference.iter_mut().zip(first.iter().zip(second)) {
         *difference = (value(*one) - value(*other)) as f64;
-    }
-}
-
-fn blocks<const N: usize>(
-    bytes: &[u8],
-    into: &mut [f64; TILE],
-    value: impl Fn(&[u8; N], &mut [f64; BLOCK]),
-) -> usize {
-    let (stored, _) = bytes.as_chunks::<N>();
-    let (places, _) = into.as_chunks_mut::<BLOCK>();
-    for (place, block) in places.iter_mut().zip(stored) {
-        value(block, place);
-    }
-    stored.len().min(TILE / BLOCK) * BLOCK
-}
-
-/// The half-precision number at `at`.
-fn half_at(block: &[u8], at: usize) -> f64 {
-    f16::from_le_bytes([block[at], block[at + 1]]).to_f64()
-}
-
-fn q8_0(block: &[u8; 34], into: &mut [f64; BLOCK]) {
-    let scale = half_at(block, 0);
-    for (place, value) in into.iter_mut().zip(&block[2..]) {
-        *place = scale * f64::from(value.cast_signed());
-    }
-}
-
-/// The numbers of four bits: those of the lower halves of the bytes, then those of the upper.
-fn nibbles(bytes: &[u8]) -> impl Iterator<Item = u8> {
-    bytes.iter().map(|byte| byte & 15).chain(bytes.iter().map(|byte| byte >> 4))
-}
-
-/// The same with a fifth bit for each from `high`.
-fn five_bits(high: &[u8], low: &[u8]) -> impl Iterator<Item = u8> {
-    let high = u32::from_le_bytes([high[0], high[1], high[2], high[3]]);
-    nibbles(low).zip(0..).map(move |(low, place)| low | (u8::from(high >> place & 1 == 1) << 4))
-}
-
-fn q4_0(block: &[u8; 18], into: &mut [f64; BLOCK]) {
-    let scale = half_at(block, 0);
-    for (place, value) in into.iter_mut().zip(nibbles(&block[2..])) {
-        *place = scale * (f64::from(value) - 8.0);
-    }
-}
-
-fn q4_1(block: &[u8; 20], into: &mut [f64; BLOCK]) {
-    let (scale, least) = (half_at(block, 0), half_at(block, 2));
-    for (place, value) in into.iter_mut().zip(nibbles(&block[4..])) {
-        *place = scale * f64::from(value) + least;
-    }
-}
-
-fn q5_0(block: &[u8; 22], into: &mut [f64; BLOCK]) {
-    let scale = half_at(block, 0);
-    for (place, value) in into.iter_mut().zip(five_bits(&block[2..6], &block[6..])) {
-        *place = scale * (f64::from(value) - 16.0);
-    }
-}
-
-fn q5_1(block: &[u8; 24], into: &mut [f64; BLOCK]) {
-    let (scale, least) = (half_at(block, 0), half_at(block, 2));
-    for (place, value) in into.iter_mut().zip(five_bits(&block[4..8], &block[8..])) {
-        *place = scale * f64::from(value) + least;
     }
 }
 
@@ -369,8 +294,8 @@ mod tests {
 
     #[test]
     fn what_is_not_read_is_counted_in_small_pieces() {
-        let element = Element::of(Format::Gguf, "Q4_K");
-        assert_eq!((element.is_read(), element.tile_bytes()), (false, 32 * 144));
+        let element = Element::of(Format::Gguf, "IQ2_S");
+        assert_eq!((element.is_read(), element.tile_bytes()), (false, 32 * 82));
         let four_bits = Element::of(Format::Safetensors, "F4");
         assert_eq!((four_bits.is_read(), four_bits.tile_bytes()), (false, 64));
     }

@@ -1,8 +1,11 @@
 //! `mpkg rebuild --vary` on a step that writes down what it sees, and on ones that are not steady,
 //! fail, or are only promised to be alike.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
+use crate::support::examples::example;
 use crate::support::{Finished, World};
 
 const MANIFEST: &str = r#"
@@ -225,4 +228,52 @@ fn what_is_not_understood_is_misuse() {
     world.run(["rebuild", "x.mpkg", "--vary=kernel"]).misuses("did you mean \"kernels\"?");
     world.run(["rebuild", "x.mpkg", "--vary=colour"]).misuses("there is path, user, time");
     world.run(["rebuild", "x.mpkg", "--vary", "--attest", "me"]).misuses("cannot be used with");
+}
+
+/// The example of an ordinary training in float32, made short: forty steps and a low bound.
+#[test]
+fn the_reason_why_an_example_is_not_portable_is_found() {
+    let world = World::new();
+    copy(&example("language-id"), &world.path("tree"));
+    let manifest = std::fs::read_to_string(world.path("tree/mpkg.toml")).unwrap();
+    let short = manifest
+        .replace("\"--seed\", \"{seed}\"", "\"--seed\", \"{seed}\", \"--steps\", \"40\"")
+        .replace("at-least = 0.88", "at-least = 0.1");
+    assert_ne!(manifest, short);
+    world.write("tree/mpkg.toml", short);
+    world.run(["-q", "build", "tree"]).succeeds();
+    let package = "tree/dist/language-id-1.0.0.f32.mpkg";
+    let list = "--vary=path,file-order,kernels";
+    let found = world.run(["-q", "--json", "rebuild", package, list]).succeeds().json();
+    assert_eq!(found["control"]["verdict"], "identical", "{found:#}");
+    assert_eq!(found["harmless"], json!(["path", "file-order"]), "{found:#}");
+    if !cfg!(target_arch = "x86_64") {
+        assert_eq!(found["not-varied"][0]["varied"], "kernels");
+        return;
+    }
+    assert_eq!(found["breaks-equality"], json!(["kernels"]), "{found:#}");
+    for variation in found["variations"].as_array().unwrap() {
+        let files = changed(variation);
+        if variation["verdict"] == "within-tolerance" {
+            assert!(files.contains(&"model.safetensors"), "{variation:#}");
+            let facts = &variation["files"][files.len() - 1]["weights"];
+            let largest = facts["max-abs"].as_f64().expect("a distance");
+            assert!(largest > 0.0 && largest <= 1e-4, "{facts:#}");
+        } else {
+            assert_eq!(variation["verdict"], "identical", "{variation:#}");
+        }
+    }
+}
+
+/// Copies a folder of files.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let goal = to.join(path.file_name().unwrap());
+        match path.is_dir() {
+            true => copy(&path, &goal),
+            false => drop(std::fs::copy(&path, &goal).unwrap()),
+        }
+    }
 }

@@ -26,6 +26,8 @@ pub struct SystemFound {
     pub path: PathBuf,
     /// The version that it says, as it says it.
     pub version: Option<String>,
+    /// The Debian package that it comes from, with its version, as in `gcc-12 12.2.0-14`.
+    pub package: Option<String>,
     /// What a build must see beside the system's folders to run it.
     pub folder: Option<PathBuf>,
 }
@@ -57,7 +59,28 @@ fn find_one(wanted: &SystemProgram, search_path: &[PathBuf]) -> Result<SystemFou
             return Err(Error::ProgramVersion { program, wanted, path, found });
         }
     }
-    Ok(SystemFound { program, path, version, folder })
+    let package = debian_package(&path, search_path);
+    Ok(SystemFound { program, path, version, package, folder })
+}
+
+/// The Debian package that the program at `path` comes from, where the system has a list of them:
+/// a rebuilt package has the same version as the one before, and another revision.
+fn debian_package(path: &Path, search_path: &[PathBuf]) -> Option<String> {
+    let query = search("dpkg-query", search_path)?;
+    let real = std::fs::canonicalize(path).ok()?;
+    let real = real.to_str()?;
+    // Where /bin is a link to /usr/bin, the list may have the path by the shorter name.
+    let places = [Some(real), real.strip_prefix("/usr")];
+    let name = places.into_iter().flatten().find_map(|place| {
+        let answer = ask(&query, &["--search", place]).ok()?;
+        let line = answer.lines().find_map(|line| line.strip_suffix(&format!(": {place}")))?;
+        (!line.contains([' ', ','])).then(|| line.to_owned())
+    })?;
+    let form = "--showformat=${binary:Package} ${Version}\n";
+    let answer = ask(&query, &["--show", form, &name]).ok()?;
+    let (package, version) = answer.lines().next()?.split_once(' ')?;
+    let package = package.split(':').next().unwrap_or(package);
+    (!version.is_empty() && !version.contains(' ')).then(|| format!("{package} {version}"))
 }
 
 /// The first program of that name in the folders of the search path.

@@ -17,6 +17,7 @@ use crate::cli::vary;
 use crate::cli::workshop::Workshop;
 use crate::crypto::statement::LOCAL_BUILDER;
 use crate::crypto::{KeyName, SigningKey};
+use crate::explain::printable;
 use crate::ops::key;
 use crate::ops::rebuild::{
     self as ops, AttestOptions, Attested, RebuildOptions, Rebuilt, attest, rebuild,
@@ -127,6 +128,17 @@ fn text(rebuilt: &Rebuilt, attested: Option<&Attested>) -> String {
         true => format!("Promised: {level} reproducibility, which was found"),
         false => format!("Promised: {level} reproducibility, which was not found"),
     });
+    match rebuilt.software_changed() {
+        Some(changes) => text.extend(changes.iter().map(|change| {
+            let of = |side: &Option<String>| side.clone().unwrap_or_else(|| "nothing".to_owned());
+            let (first, second) = (of(&change.first), of(&change.second));
+            printable(&format!("Other software: {} was {first}, and is {second} here", change.what))
+        })),
+        None if rebuilt.record.environment.system.is_empty() => {}
+        None => text.push(
+            "The record of the first build is not known: whether its programs were the same is not either".to_owned(),
+        ),
+    }
     if !rebuilt.record.tainted.is_empty() {
         text.push(format!("Tainted: {}", rebuilt.record.tainted.join("; ")));
     }

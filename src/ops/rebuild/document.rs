@@ -21,6 +21,7 @@ impl Rebuilt {
             "promise": self.promise,
             "promise-kept": self.keeps_promise(),
             "environment": self.record.environment,
+            "software-changed": self.software_changed(),
             "machine": self.record.machine,
             "sandbox": self.record.sandbox,
             "tainted": self.record.tainted,

@@ -8,6 +8,7 @@ mod probes;
 pub mod segments;
 mod source;
 mod subject;
+mod surroundings;
 mod vary;
 
 pub use attest::{AttestOptions, Attested, attest};
@@ -22,6 +23,7 @@ use subject::{Graded, Subject, grade};
 
 use super::build::Setting;
 use super::catalogue::open;
+use super::diff::Change;
 use super::released::{Operand, Unpacked};
 use crate::build::executor::Executor;
 use crate::build::record::{BuildRecord, ReproducibilityRecord, TestRecord};
@@ -74,6 +76,13 @@ pub struct Rebuilt {
 }
 
 impl Rebuilt {
+    /// The programs of the machine, Python among them, that are others than those that the package
+    /// was built with; `None` where the record of that build is not known.
+    #[must_use]
+    pub fn software_changed(&self) -> Option<Vec<Change>> {
+        surroundings::changes(self)
+    }
+
     /// Whether the rebuild is as alike as the manifest promises.
     #[must_use]
     pub fn keeps_promise(&self) -> bool {

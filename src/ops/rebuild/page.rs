@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Rebuilt;
 use crate::build::metrics::short;
-use crate::build::record::StepRecord;
+use crate::build::record::{StepRecord, SystemRecord};
 use crate::build::report::{Series, Table, begin, bytes, digest, draw_together, escape};
 use crate::reproduce::{FileFacts, TensorFacts, Verdict};
 
@@ -212,6 +212,12 @@ fn machines(page: &mut String, rebuilt: &Rebuilt) {
     for (name, before, now) in rows {
         let before = before.unwrap_or_else(|| "–".to_owned());
         table.row(&[name.to_owned(), escape(&before), escape(&now)]);
+    }
+    let before = rebuilt.earlier.as_ref().map(|record| &record.environment.system);
+    for program in &rebuilt.record.environment.system {
+        let earlier = before.and_then(|all| all.iter().find(|it| it.program == program.program));
+        let earlier = earlier.map_or_else(|| "–".to_owned(), SystemRecord::in_words);
+        table.row(&[escape(&program.program), escape(&earlier), escape(&program.in_words())]);
     }
     table.end();
 }
