@@ -1,6 +1,7 @@
 //! What can be learnt of a model because its source is there (spec/study.md).
 
 pub mod advisories;
+pub mod bill;
 pub mod class;
 mod error;
 pub mod facts;

@@ -11,6 +11,7 @@
 mod advisories;
 mod architecture;
 mod attest;
+mod bills;
 mod build;
 mod checkpoints;
 mod class;

@@ -12,8 +12,9 @@ use super::{Context, Failure, Outcome, ProfileArguments};
 use crate::cli::outcome::Answer;
 use crate::cli::words::count;
 use crate::explain::printable;
-use crate::ops::licenses::{Licences, Looking, licenses};
+use crate::ops::licenses::{Licences, Looking, bill, licenses};
 use crate::ops::lineage::{Part, Places};
+use crate::study::bill::{cyclonedx, spdx};
 use crate::study::licences::{Evidence, LicenceFact};
 
 /// Flags of `mpkg licenses`.
@@ -25,11 +26,23 @@ pub(in crate::cli) struct Arguments {
     /// Read evidence where it is from, too; wheels, and data that it stands in, are fetched
     #[arg(long)]
     check: bool,
+    /// Print a bill of materials instead
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    sbom: Option<Format>,
     /// Take packages from this package file, folder or source tree; may be given several times
     #[arg(long, value_name = "FILE|DIR")]
     with: Vec<PathBuf>,
     #[command(flatten)]
     profile: ProfileArguments,
+}
+
+/// A format of bills of materials.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// SPDX 3.0.1, JSON-LD, with the profiles for AI and datasets
+    Spdx3,
+    /// CycloneDX 1.6, an ML-BOM
+    Cyclonedx,
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
@@ -48,6 +61,14 @@ pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Ou
         false => Looking::Here,
     };
     let found = licenses(&subject(&arguments.subject)?, looking, &places, context.now)?;
+    if let Some(format) = arguments.sbom {
+        let bill = bill(&found, context.operator_time()?);
+        let document = match format {
+            Format::Spdx3 => spdx::document(&bill),
+            Format::Cyclonedx => cyclonedx::document(&bill),
+        };
+        return Ok(Outcome::done(format!("{document:#}"), document));
+    }
     let is_clean = found.findings().next().is_none() && found.gaps.is_empty();
     let answer = if is_clean { Answer::Yes } else { Answer::No };
     Ok(Outcome::done(words(&found), document(&found)).answering(answer))

@@ -1,6 +1,7 @@
 //! `mpkg licenses`: which licence everything has that a package was made from, on whose word, and
 //! what follows.
 
+mod bill;
 mod error;
 mod evidence;
 mod notes;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
+pub use bill::bill;
 pub use error::{Error, Result};
 pub use notes::PartNote;
 pub(super) use pieces::files_of;
