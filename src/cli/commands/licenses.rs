@@ -41,7 +41,7 @@ pub(in crate::cli) struct Arguments {
 enum Format {
     /// SPDX 3.0.1, JSON-LD, with the profiles for AI and datasets
     Spdx3,
-    /// CycloneDX 1.6, an ML-BOM
+    /// `CycloneDX` 1.6, an ML-BOM
     Cyclonedx,
 }
 

@@ -33,16 +33,15 @@ pub fn bill(licences: &Licences, created: Timestamp) -> Bill {
             What::Data(name) => data(part, name, fact),
             What::Wheel { name, version } => (wheel(name, version, fact), Relation::BuiltWith),
         };
-        let to = match fact.what {
-            What::Wheel { .. } => *wheels.entry(item.id.clone()).or_insert_with(|| {
-                items.push(item);
-                items.len() - 1
-            }),
-            _ => {
-                items.push(item);
-                items.len() - 1
+        // Packages share wheels, and nothing else.
+        let is_known = wheels.get(&item.id).copied();
+        let to = is_known.unwrap_or(items.len());
+        if is_known.is_none() {
+            if item.kind == ItemKind::Library {
+                wheels.insert(item.id.clone(), to);
             }
-        };
+            items.push(item);
+        }
         links.push(Link { from: fact.part, relation, to });
     }
     links.extend(needs(&licences.parts));

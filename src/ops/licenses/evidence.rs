@@ -1,7 +1,7 @@
 //! Brings the text that a data reference names as the evidence for its licence.
 
+use super::Looking;
 use super::pieces::{Brought, Text, why};
-use super::{Looking, Result};
 use crate::build::data::{self, Fetcher, shown};
 use crate::build::tree::SourceTree;
 use crate::fs;
@@ -24,49 +24,49 @@ pub(super) struct Witness<'a> {
 
 impl Witness<'_> {
     /// What there is of the evidence `named`: a path, or an address.
-    pub(super) fn brought(&self, named: &str) -> Result<Brought> {
+    pub(super) fn brought(&self, named: &str) -> Brought {
         if let Ok(path) = named.parse::<PackagePath>() {
             return self.at_path(&path);
         }
         match named.parse::<DataAddress>() {
-            Ok(address) => Ok(self.at_address(&address)),
+            Ok(address) => self.at_address(&address),
             // The manifest was checked, so this is a form that it took and we do not.
-            Err(error) => Ok(Brought::Gone { place: named.to_owned(), why: error.to_string() }),
+            Err(error) => Brought::Gone { place: named.to_owned(), why: error.to_string() },
         }
     }
 
     /// A file of the tree, or of the data.
-    fn at_path(&self, path: &PackagePath) -> Result<Brought> {
+    fn at_path(&self, path: &PackagePath) -> Brought {
         let place = path.below(self.tree.root());
         let in_data = matches!(self.reference.source, DataSource::InTree { .. });
         if place.symlink_metadata().is_ok_and(|found| found.is_file()) {
-            return Ok(match fs::read(&place, LONGEST_EVIDENCE) {
+            return match fs::read(&place, LONGEST_EVIDENCE) {
                 Ok(bytes) => Brought::Texts(vec![Text::new(path.as_str(), bytes)]),
                 Err(error) => Brought::Gone { place: path.to_string(), why: error.to_string() },
-            });
+            };
         }
         let shown = format!("{path} in data `{}`", self.reference.name);
         let key = self.key(path);
         if let Some(read) = key.as_ref().and_then(|key| self.store.evidence(key))
             && self.store.sightings(read.sha256).is_some()
         {
-            return Ok(Brought::Known { place: shown, read });
+            return Brought::Known { place: shown, read };
         }
         if self.looks_everywhere()
             && !in_data
             && let Err(error) =
                 self.fetcher.fetch(std::slice::from_ref(self.reference), self.places.progress)
         {
-            return Ok(Brought::Gone { place: shown, why: why(&error) });
+            return Brought::Gone { place: shown, why: why(&error) };
         }
-        Ok(match self.fetcher.read_within(self.reference, path, LONGEST_EVIDENCE) {
+        match self.fetcher.read_within(self.reference, path, LONGEST_EVIDENCE) {
             Ok(Some(bytes)) => Brought::Texts(vec![Text { key, ..Text::new(shown, bytes) }]),
             Ok(None) => Brought::Unseen {
                 place: shown,
                 why: "the data is not in the cache; --check fetches it".to_owned(),
             },
             Err(error) => Brought::Gone { place: shown, why: why(&error) },
-        })
+        }
     }
 
     /// The name under which evidence within fetched data is remembered: its bytes never change.

@@ -133,7 +133,7 @@ impl Gatherer<'_> {
         let fetcher = super::fetcher(self.part, self.places);
         for reference in &tree.manifest().data {
             let brought = match &fetcher {
-                Some(fetcher) => self.evidence(tree, reference, fetcher)?,
+                Some(fetcher) => self.evidence(tree, reference, fetcher),
                 None => Brought::None,
             };
             pieces.push(self.declared(
@@ -179,8 +179,8 @@ impl Gatherer<'_> {
         tree: &SourceTree,
         reference: &DataReference,
         fetcher: &crate::build::data::Fetcher<'_>,
-    ) -> Result<Brought> {
-        let Some(named) = &reference.license_evidence else { return Ok(Brought::None) };
+    ) -> Brought {
+        let Some(named) = &reference.license_evidence else { return Brought::None };
         let Self { looking, store, places, .. } = *self;
         Witness { tree, reference, fetcher, looking, store, places }.brought(named)
     }
@@ -239,7 +239,7 @@ impl Gatherer<'_> {
                 return Piece { place, claim: Claim::Metadata(None), brought };
             }
         };
-        let (metadata, texts) = texts_of_wheel(&file, members);
+        let (metadata, texts) = texts_of_wheel(&file, &members);
         let brought = match (&metadata, texts.is_empty()) {
             (Some(_), false) => Brought::Texts(texts),
             (Some(_), true) => Brought::None,
@@ -253,7 +253,7 @@ impl Gatherer<'_> {
 }
 
 /// The metadata of a wheel, and the texts of its licences.
-fn texts_of_wheel(file: &str, members: BTreeMap<String, Vec<u8>>) -> (Option<Text>, Vec<Text>) {
+fn texts_of_wheel(file: &str, members: &BTreeMap<String, Vec<u8>>) -> (Option<Text>, Vec<Text>) {
     let text = |name: &String, bytes: &Vec<u8>| Text::new(format!("{file}#{name}"), bytes.clone());
     let metadata = members
         .iter()

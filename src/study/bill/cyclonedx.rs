@@ -1,11 +1,11 @@
-//! CycloneDX 1.6, with model cards: an ML-BOM.
+//! `CycloneDX` 1.6, with model cards: an ML-BOM.
 
 use serde_json::{Map, Value, json};
 
 use super::{Bill, Item, ItemKind, Relation, digest_of, seconds};
 use crate::package::Kind;
 
-/// The bill as a CycloneDX document.
+/// The bill as a `CycloneDX` document.
 #[must_use]
 pub fn document(bill: &Bill) -> Value {
     let components: Vec<Value> =

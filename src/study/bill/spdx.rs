@@ -36,7 +36,8 @@ pub fn document(bill: &Bill) -> Value {
     for link in &bill.links {
         let (from, to) = (&bill.items[link.from], &bill.items[link.to]);
         let (kind, scope) = words(link.relation);
-        graph.relationship(from, kind, graph.id(&to.id), scope);
+        let to = graph.id(&to.id);
+        graph.relationship(from, kind, &to, scope);
     }
     let root = bill.items.first().map(|item| graph.id(&item.id));
     let ids = graph.ids();
@@ -156,11 +157,11 @@ impl Graph {
                     self.id(&name)
                 }
             };
-            self.relationship(item, relation, to, None);
+            self.relationship(item, relation, &to, None);
         }
     }
 
-    fn relationship(&mut self, from: &Item, kind: &str, to: String, scope: Option<&str>) {
+    fn relationship(&mut self, from: &Item, kind: &str, to: &str, scope: Option<&str>) {
         let number = self.elements.len();
         let name = format!("relationship-{number}");
         let mut members = json!({
