@@ -17,6 +17,7 @@ pub mod install;
 pub mod key;
 pub mod licenses;
 pub mod lineage;
+pub mod lint;
 pub mod list;
 pub mod local;
 pub mod materials;

@@ -6,6 +6,7 @@ pub mod class;
 mod error;
 pub mod facts;
 pub mod licences;
+pub mod lint;
 pub mod trace;
 
 pub use error::{Error, Result};

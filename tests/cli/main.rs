@@ -27,6 +27,7 @@ mod init;
 mod install;
 mod keys;
 mod licenses;
+mod lint;
 mod loaders;
 mod manifest;
 mod operator;

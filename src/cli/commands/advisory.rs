@@ -194,12 +194,11 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
 }
 
 fn make(new: New, context: &Context) -> Result<Outcome, Failure> {
-    let known = match &new.id {
-        Some(_) => Vec::new(),
-        None => {
-            let all = advisory::list(&context.home, &context.registries()?, &context.client())?;
-            all.into_iter().map(|listed| listed.entry.id).collect()
-        }
+    let known = if new.id.is_some() {
+        Vec::new()
+    } else {
+        let all = advisory::list(&context.home, &context.registries()?, &context.client())?;
+        all.into_iter().map(|listed| listed.entry.id).collect()
     };
     let wanted = NewAdvisory {
         id: new.id,

@@ -14,6 +14,7 @@ use crate::explain::printable;
 use crate::ops::audit::{AuditOptions, Audited, Origin, audit, path_words};
 use crate::ops::key::{self, KnownKey};
 use crate::ops::lineage::Places;
+use crate::package::advisory::Justification;
 use crate::study::advisories::{Cause, Cleared, Finding};
 
 /// Flags of `mpkg audit`.
@@ -195,7 +196,7 @@ fn document(audited: &Audited, known: &[KnownKey]) -> Value {
         let mut value = of_piece(audited, cleared.piece);
         value["id"] = json!(audited.advisories[cleared.advisory].id);
         value["status"] = json!(cleared.status.as_str());
-        value["justification"] = json!(cleared.justification.map(|it| it.as_str()));
+        value["justification"] = json!(cleared.justification.map(Justification::as_str));
         value["impact"] = json!(cleared.impact);
         value
     };

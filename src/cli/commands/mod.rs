@@ -17,6 +17,7 @@ mod init;
 mod install;
 mod key;
 mod licenses;
+mod lint;
 mod list;
 mod man;
 mod pack;
@@ -53,6 +54,8 @@ use super::outcome::Outcome;
 pub(super) enum Command {
     /// Writes a source tree that builds as it is
     Init(init::Arguments),
+    /// Says what in a source tree or a package should be otherwise
+    Lint(lint::Arguments),
     /// Fetches everything that a build needs, so that it can run offline
     Fetch(fetch::Arguments),
     /// Builds binary packages from a source tree or a source package
@@ -136,6 +139,7 @@ pub(super) enum Command {
 pub(super) fn run(command: Command, context: &Context) -> Result<Outcome, Failure> {
     match command {
         Command::Init(arguments) => init::run(arguments, context),
+        Command::Lint(arguments) => lint::run(&arguments, context),
         Command::Fetch(arguments) => fetch::run(arguments, context),
         Command::Build(arguments) => build::run(arguments, context),
         Command::Test(arguments) => test::run(arguments, context),

@@ -100,7 +100,7 @@ impl Drawing<'_> {
 }
 
 fn line(node: &Node) -> String {
-    let digest = |digest: Option<Digest>| digest.map(|it| it.short().to_string());
+    let digest = |digest: Option<Digest>| digest.map(|it| it.short());
     match &node.what {
         What::Package { package, steps, .. } => {
             let mut parts = vec![package.release().to_string(), package.kind.to_string()];

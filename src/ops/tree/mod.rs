@@ -272,7 +272,9 @@ impl Tree {
     #[must_use]
     pub fn inverted(&self) -> Self {
         let mut nodes = self.nodes.clone();
-        nodes.iter_mut().for_each(|node| node.needs.clear());
+        for node in &mut nodes {
+            node.needs.clear();
+        }
         for (from, node) in self.nodes.iter().enumerate() {
             for edge in &node.needs {
                 let Some(to) = edge.node else { continue };

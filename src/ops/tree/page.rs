@@ -140,7 +140,7 @@ fn draw_box(page: &mut String, node: &Node, (x, y): (usize, usize), is_goal: boo
         What::Package { package, .. } => format!("{} · {}", package.kind, package.license),
         What::Data(material) => format!("{} data · {}", material.role.as_str(), material.license),
     };
-    let third = node.digest().map(|digest| digest.short().to_string()).unwrap_or_default();
+    let third = node.digest().map(|digest| digest.short()).unwrap_or_default();
     let (width, height) = BOX;
     let _ = writeln!(
         page,

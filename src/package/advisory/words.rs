@@ -31,14 +31,12 @@ impl<'a> Object<'a> {
     }
 
     fn at(value: &'a Value, place: String, faults: &mut Vec<Fault>) -> Option<Self> {
-        match value {
-            Value::Object(map) => Some(Self { place, map }),
-            _ => {
-                let place = if place.is_empty() { "the document".to_owned() } else { place };
-                faults.push(Fault { place, why: "it is no object".to_owned() });
-                None
-            }
+        if let Value::Object(map) = value {
+            return Some(Self { place, map });
         }
+        let place = if place.is_empty() { "the document".to_owned() } else { place };
+        faults.push(Fault { place, why: "it is no object".to_owned() });
+        None
     }
 
     /// Where the member `key` stands.

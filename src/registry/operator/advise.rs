@@ -136,15 +136,15 @@ impl Repository<'_> {
         }
         let signed_by = match &paper.notice {
             Notice::Advisory(advisory) => {
-                let signers = match list.advisories.iter().find(|one| one.id == advisory.id) {
-                    Some(old) => demand_successor(paper, advisory.modified, old, list)?,
-                    None => {
-                        let mut trusted = known.to_vec();
-                        for name in advisory.packages() {
-                            trusted.extend(self.publisher_keys(&name)?);
-                        }
-                        paper.signers(&trusted)?
+                let old = list.advisories.iter().find(|one| one.id == advisory.id);
+                let signers = if let Some(old) = old {
+                    demand_successor(paper, advisory.modified, old, list)?
+                } else {
+                    let mut trusted = known.to_vec();
+                    for name in advisory.packages() {
+                        trusted.extend(self.publisher_keys(&name)?);
                     }
+                    paper.signers(&trusted)?
                 };
                 list.advisories.retain(|one| one.id != advisory.id);
                 list.advisories.push(AdvisoryEntry {

@@ -1,7 +1,7 @@
 """Reads and writes safetensors files of 32-bit floats with the standard library alone.
 
-The header's keys are sorted and nothing but the tensors is in it, so that the same tensors always
-make the same bytes.
+The header is written in one spelling, the canonical one of mpkg's spec/container.md, and nothing but
+the tensors is in it, so that the same tensors always make the same bytes.
 """
 
 import json
@@ -15,12 +15,12 @@ def write(path, tensors):
         shape, values = tensors[name]
         packed = struct.pack(f"<{len(values)}f", *values)
         header[name] = {
-            "data_offsets": [len(data), len(data) + len(packed)],
             "dtype": "F32",
             "shape": list(shape),
+            "data_offsets": [len(data), len(data) + len(packed)],
         }
         data += packed
-    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text + data)
