@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
 use super::catalogue::{Catalogue, Result};
 use crate::crypto::{ENVELOPE_LIMIT, envelope_path};
 use crate::fs;
@@ -40,8 +42,8 @@ impl Catalogue<'_> {
 
 fn stored(registry: &Registry<'_>, entry: &ReleaseEntry) -> Result<Vec<Vec<u8>>> {
     let is_said = |one: &&Attachment| one.role == AttachmentRole::Attestation;
-    let said = entry.attachments.iter().filter(is_said);
-    said.map(|one| Ok(registry.attachment(entry.package, one)?)).collect()
+    let said: Vec<&Attachment> = entry.attachments.iter().filter(is_said).collect();
+    said.into_par_iter().map(|one| Ok(registry.attachment(entry.package, one)?)).collect()
 }
 
 /// The envelopes beside a package file: `FILE.….dsse.json`, but for the publisher's signatures.

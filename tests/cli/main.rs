@@ -45,6 +45,7 @@ mod profiles;
 mod quants;
 mod readme;
 mod rebuild;
+mod rebuild_missing;
 mod registries;
 mod registry;
 mod sandbox;
