@@ -28,7 +28,7 @@ pub(super) fn first<'a>(
         needs: Vec::new(),
         by_name: BTreeMap::new(),
         cursor: 0,
-        fixed: Vec::new(),
+        fixed: Taken::default(),
         forks: Vec::new(),
         witness,
         unasked: BTreeMap::new(),
@@ -56,7 +56,7 @@ struct Walk<'a> {
     by_name: BTreeMap<PackageName, Vec<usize>>,
     cursor: usize,
     /// What is taken so far.
-    fixed: Vec<&'a Candidate>,
+    fixed: Taken<'a>,
     forks: Vec<Fork>,
     /// An answer to the request that holds all of `fixed`.
     witness: Vec<&'a Candidate>,
@@ -73,9 +73,10 @@ impl<'a> Walk<'a> {
             if steps > most {
                 return Err(Error::TooHard(most));
             }
+            self.search.demand_time()?;
             if self.cursor == self.needs.len() {
                 if self.every_variant_is_asked_for() {
-                    return Ok(self.fixed);
+                    return Ok(self.fixed.all);
                 }
             } else if self.step(start)? {
                 start = 0;
@@ -99,7 +100,7 @@ impl<'a> Walk<'a> {
     /// allows; no where there is none.
     fn step(&mut self, start: usize) -> Result<bool, Error> {
         let need = &self.needs[self.cursor];
-        if start == 0 && self.fixed.iter().any(|one| meets(one, need)) {
+        if start == 0 && self.fixed.meets(need) {
             self.cursor += 1;
             return Ok(true);
         }
@@ -111,7 +112,7 @@ impl<'a> Walk<'a> {
             if earlier.is_empty() {
                 break;
             }
-            let Some(witness) = self.search.complete(&self.fixed, earlier)? else { break };
+            let Some(witness) = self.search.complete(&self.fixed.all, earlier)? else { break };
             place = found_in(earlier, &witness).map(|place| start + place);
             self.witness = witness;
         }
@@ -119,7 +120,7 @@ impl<'a> Walk<'a> {
         self.forks.push(Fork {
             cursor: self.cursor,
             needs: self.needs.len(),
-            fixed: self.fixed.len(),
+            fixed: self.fixed.all.len(),
             next: place + 1,
         });
         let option = options[place];
@@ -137,11 +138,7 @@ impl<'a> Walk<'a> {
         let name = &option.release.name;
         let needs = self.by_name.get(name).into_iter().flatten().map(|place| &self.needs[*place]);
         let mut by_name = needs.filter(|need| !providers_will_do(need));
-        by_name.all(|need| meets(option, need))
-            && self
-                .fixed
-                .iter()
-                .all(|one| one.release.name != *name && !clash(one, option) && !clash(option, one))
+        by_name.all(|need| meets(option, need)) && self.fixed.agrees_with(option)
     }
 
     /// Goes back to the last place that has options left, and says which is the next.
@@ -160,7 +157,7 @@ impl<'a> Walk<'a> {
     /// Whether each variant that must be asked for is, by a wish or by what was taken.
     fn every_variant_is_asked_for(&mut self) -> bool {
         let mut all = true;
-        for one in &self.fixed {
+        for one in &self.fixed.all {
             let Some(variant) = &one.release.variant else { continue };
             let name = &one.release.name;
             let needs = self.by_name.get(name).into_iter().flatten();
@@ -184,6 +181,53 @@ impl<'a> Walk<'a> {
             Conflict { excluded: excluded.into_iter().collect(), ..Conflict::default() };
         conflict.complete(self.universe);
         Error::Unsolvable(Box::new(conflict))
+    }
+}
+
+/// Releases that are taken, so that one can be found among many thousands.
+#[derive(Default)]
+struct Taken<'a> {
+    all: Vec<&'a Candidate>,
+    by_name: BTreeMap<&'a PackageName, &'a Candidate>,
+    /// The places in `all` of those that provide something.
+    providing: Vec<usize>,
+    /// The places of those that state conflicts.
+    conflicting: Vec<usize>,
+}
+
+impl<'a> Taken<'a> {
+    fn push(&mut self, one: &'a Candidate) {
+        let place = self.all.len();
+        if !one.provides.is_empty() {
+            self.providing.push(place);
+        }
+        if !one.conflicts.is_empty() {
+            self.conflicting.push(place);
+        }
+        self.by_name.insert(&one.release.name, one);
+        self.all.push(one);
+    }
+
+    fn truncate(&mut self, length: usize) {
+        for gone in self.all.drain(length..) {
+            self.by_name.remove(&gone.release.name);
+        }
+        self.providing.retain(|place| *place < length);
+        self.conflicting.retain(|place| *place < length);
+    }
+
+    /// Whether one of them meets `need`.
+    fn meets(&self, need: &Wish) -> bool {
+        self.by_name.get(&need.name).is_some_and(|one| meets(one, need))
+            || self.providing.iter().any(|place| meets(self.all[*place], need))
+    }
+
+    /// Whether none is of the name of `option`, and none keeps it out or is kept out by it.
+    fn agrees_with(&self, option: &Candidate) -> bool {
+        let states_no_conflict = |place: &usize| !clash(self.all[*place], option);
+        !self.by_name.contains_key(&option.release.name)
+            && self.conflicting.iter().all(states_no_conflict)
+            && (option.conflicts.is_empty() || self.all.iter().all(|one| !clash(option, one)))
     }
 }
 

@@ -13,6 +13,9 @@ pub enum Error {
     /// The search took more rounds than is allowed.
     #[error("no answer was found within {0} rounds of search")]
     TooHard(u64),
+    /// The search took longer than is allowed.
+    #[error("no answer was found within {0} seconds")]
+    TooSlow(u64),
     /// What could be needed is more than is looked at.
     #[error("more than {most} {what} could be needed, and so many are not looked at")]
     TooLarge {
@@ -30,7 +33,7 @@ impl Explain for Error {
     fn kind(&self) -> &'static str {
         match self {
             Self::Unsolvable(_) => "unsolvable",
-            Self::TooHard(_) => "too-hard",
+            Self::TooHard(_) | Self::TooSlow(_) => "too-hard",
             Self::TooLarge { .. } => "too-large",
             Self::NoThread(_) => "no-thread",
         }
@@ -39,7 +42,7 @@ impl Explain for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Unsolvable(conflict) => conflict.hint(),
-            Self::TooHard(_) | Self::TooLarge { .. } => {
+            Self::TooHard(_) | Self::TooSlow(_) | Self::TooLarge { .. } => {
                 Some("ask for exact versions of some packages".to_owned())
             }
             Self::NoThread(_) => None,

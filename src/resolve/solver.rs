@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use resolvo::conflict::{ConflictCause, ConflictEdge, ConflictNode};
 use resolvo::utils::{Pool, VersionSet};
@@ -22,9 +23,14 @@ use crate::package::{Digest, PackageName, Requirement};
 /// agrees.
 const FEWEST_ROUNDS: u64 = 5_000;
 /// How many more are allowed for each name.
-const ROUNDS_A_NAME: u64 = 100;
+const ROUNDS_A_NAME: u64 = 10;
 /// How many are allowed at most.
 const MOST_ROUNDS: u64 = 100_000;
+
+/// The longest that a search takes. Whoever comes near it has a universe that was made to be hard:
+/// rounds end the others, and do so alike on every machine. So time never decides which answer
+/// there is, only that there is none.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// How many rounds of search are allowed over `universe`.
 pub(super) fn rounds_for(universe: &Universe) -> u64 {
@@ -85,6 +91,7 @@ struct Provider<'a> {
     by_name: BTreeMap<&'a PackageName, Vec<SolvableId>>,
     rounds: Cell<u64>,
     most_rounds: u64,
+    began: Instant,
 }
 
 impl<'a> Provider<'a> {
@@ -101,7 +108,8 @@ impl<'a> Provider<'a> {
             }
         }
         let (rounds, most_rounds) = (Cell::new(0), rounds_for(universe));
-        Self { universe, request, pool, candidates, by_name, rounds, most_rounds }
+        let began = Instant::now();
+        Self { universe, request, pool, candidates, by_name, rounds, most_rounds, began }
     }
 
     fn candidate(&self, solvable: SolvableId) -> &'a Candidate {
@@ -318,7 +326,8 @@ impl DependencyProvider for Provider<'_> {
 
     fn should_cancel_with_value(&self) -> Option<Box<dyn Any>> {
         self.rounds.set(self.rounds.get() + 1);
-        (self.rounds.get() > self.most_rounds).then(|| Box::new(()) as Box<dyn Any>)
+        let is_over = self.rounds.get() > self.most_rounds || self.began.elapsed() > LONGEST;
+        is_over.then(|| Box::new(()) as Box<dyn Any>)
     }
 }
 
@@ -333,8 +342,24 @@ impl<'a> Search<'a> {
         Self { solver: Solver::new(Provider::new(universe, request)), wishes: request.in_order() }
     }
 
-    fn rounds(&self) -> u64 {
-        self.solver.provider().most_rounds
+    /// That the search was given up: after too many rounds, or after too long a time.
+    fn too_hard(&self) -> Error {
+        let Provider { rounds, most_rounds, .. } = self.solver.provider();
+        match rounds.get() > *most_rounds {
+            true => Error::TooHard(*most_rounds),
+            false => Error::TooSlow(LONGEST.as_secs()),
+        }
+    }
+
+    /// Demands that there is time left.
+    ///
+    /// # Errors
+    /// [`Error::TooSlow`].
+    pub(super) fn demand_time(&self) -> Result<(), Error> {
+        match self.solver.provider().began.elapsed() > LONGEST {
+            true => Err(Error::TooSlow(LONGEST.as_secs())),
+            false => Ok(()),
+        }
     }
 
     /// The releases that meet `wish` and may be chosen, in the order in which they are tried.
@@ -356,7 +381,7 @@ impl<'a> Search<'a> {
         match self.solve(fixed, options) {
             Ok(found) => Ok(Some(found)),
             Err(UnsolvableOrCancelled::Unsolvable(_)) => Ok(None),
-            Err(UnsolvableOrCancelled::Cancelled(_)) => Err(Error::TooHard(self.rounds())),
+            Err(UnsolvableOrCancelled::Cancelled(_)) => Err(self.too_hard()),
         }
     }
 
@@ -367,7 +392,7 @@ impl<'a> Search<'a> {
     pub(super) fn any(&mut self) -> Result<Vec<&'a Candidate>, Error> {
         match self.solve(&[], &[]) {
             Ok(found) => Ok(found),
-            Err(UnsolvableOrCancelled::Cancelled(_)) => Err(Error::TooHard(self.rounds())),
+            Err(UnsolvableOrCancelled::Cancelled(_)) => Err(self.too_hard()),
             Err(UnsolvableOrCancelled::Unsolvable(conflict)) => {
                 let graph = conflict.graph(&self.solver);
                 Err(Error::Unsolvable(Box::new(facts(self.solver.provider(), &graph))))

@@ -279,7 +279,7 @@ fn case_39_registry_refresh() {
 #[test]
 fn case_39_registry_init() {
     const VIEW: View =
-        View::Said(&[&["registry", "list"], &["info", "lm", "--registry", "mine", "--json"]]);
+        View::Said(&[&["registry", "list"], &["info", "lm", "--registry", "./mine", "--json"]]);
     let world = World::new();
     Scenario::new(world, VIEW, Again::WhereOld, &["registry", "init", "mine"]).enumerate();
 }
