@@ -92,14 +92,22 @@ pub fn inputs_json(
 }
 
 fn of_data(data: &DataRecord) -> Value {
-    json!({
+    let mut value = json!({
         "name": data.name,
         "sha256": data.sha256,
         "size": data.size,
         "license": data.license,
         "level": data.level,
         "role": data.role,
-    })
+    });
+    if let Some(receipt) = &data.records {
+        value["records"] = json!({
+            "before": receipt.before,
+            "after": receipt.after,
+            "sha256": receipt.sha256_after,
+        });
+    }
+    value
 }
 
 fn of_dependency(package: &DependencyRecord) -> Value {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cache::StepResult;
 use super::checkpoints::Chain;
+use super::data::Receipt;
 use super::machine::Machine;
 use super::patches::Patch;
 use crate::package::manifest::{Bound, Reproducibility};
@@ -158,9 +159,9 @@ pub struct DataRecord {
     pub level: String,
     /// What it is used for.
     pub role: String,
-    /// How many records it had before and after exclusions, where there are any.
+    /// What was withdrawn from it, where anything is to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub records: Option<(u64, u64)>,
+    pub records: Option<Receipt>,
 }
 
 /// One package that was built with.

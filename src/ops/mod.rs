@@ -8,6 +8,7 @@ pub mod catalogue;
 mod checkpoints;
 pub mod class;
 pub mod diff;
+pub mod exclude;
 pub mod export;
 pub mod fetch;
 pub mod gc;

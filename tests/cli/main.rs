@@ -20,6 +20,7 @@ mod data;
 mod diff;
 mod environment;
 mod examples;
+mod exclude;
 mod export;
 mod faults;
 mod faults_http;

@@ -117,6 +117,26 @@ pub enum Error {
         /// What is wrong there.
         why: String,
     },
+    /// A list of withdrawn records with a fault.
+    #[error("{list}: {why}")]
+    Exclusions {
+        /// The list.
+        list: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Data that has no such records as are stated.
+    #[error("{file}:{line}: {why}, and so the data has no records of the kind \"{kind}\"")]
+    Split {
+        /// What `records` says.
+        kind: &'static str,
+        /// The file.
+        file: String,
+        /// The number of the line, from 1.
+        line: u64,
+        /// What is wrong there.
+        why: String,
+    },
     /// Data in the tree that is no file or folder.
     #[error("{path} in the tree {why}")]
     Tree {
@@ -241,6 +261,8 @@ impl Explain for Error {
             Self::NoMember { .. } => "no-such-member",
             Self::NoMatch { .. } => "select",
             Self::Shards { .. } => "shards",
+            Self::Exclusions { .. } => "exclusions",
+            Self::Split { .. } => "records",
             Self::Tree { .. } => "data-in-tree",
             Self::WrongDigest { .. } => "wrong-digest",
             Self::Together { .. } => "manifest",
@@ -263,6 +285,10 @@ impl Explain for Error {
             Self::Refused { .. } => {
                 Some("`select` passes over members that the build does not need".to_owned())
             }
+            Self::Split { .. } => Some(
+                "`records` says what a record is: lines, paragraphs, jsonl, csv or files; `select` passes over other files"
+                    .to_owned(),
+            ),
             Self::WrongDigest { found, .. } => Some(format!(
                 "if the change is meant, write sha256 = \"{found}\" into the manifest"
             )),

@@ -11,7 +11,7 @@ use super::entries::Source;
 use super::pypi::Wheel;
 use super::shards::{self, Shard};
 use super::watch::Together;
-use super::{Error, Result, member, parallel, select, tree};
+use super::{Error, Exclusions, Result, member, parallel, select, tree};
 use crate::fs;
 use crate::net::{self, Address, Client, FetchRequest, Network, Served};
 use crate::package::manifest::{DataAddress, DataReference, DataSource, Origin, Unpack};
@@ -53,6 +53,8 @@ pub struct FetchedData {
     pub files: usize,
     /// Where the bytes came from.
     pub provenance: Provenance,
+    /// What is withdrawn from it.
+    pub exclusions: Exclusions,
     pub(super) contents: Contents,
 }
 
@@ -266,6 +268,10 @@ impl<'a> Fetcher<'a> {
             .iter()
             .map(|reference| self.survey(reference).map_err(Error::of(&reference.name)))
             .collect::<Result<_>>()?;
+        let exclusions: Vec<Exclusions> = data
+            .iter()
+            .map(|one| Exclusions::read(&self.tree, one).map_err(Error::of(&one.name)))
+            .collect::<Result<_>>()?;
         let mut pieces = Vec::new();
         for (reference, survey) in data.iter().zip(&surveys) {
             pieces.extend(pieces_of(reference, survey));
@@ -274,15 +280,15 @@ impl<'a> Fetcher<'a> {
         Ok(data
             .iter()
             .zip(surveys)
-            .map(|(reference, survey)| assemble(reference, survey, &mut got))
+            .zip(exclusions)
+            .map(|((reference, survey), exclusions)| FetchedData {
+                exclusions,
+                ..assemble(reference, survey, &mut got)
+            })
             .collect())
     }
 
     pub(super) fn survey(&self, reference: &DataReference) -> Result<Survey> {
-        if !reference.exclude.is_empty() {
-            let beside = "this version of mpkg, which cannot withdraw records yet";
-            return Err(Error::Together { key: "exclude", beside });
-        }
         match &reference.source {
             DataSource::InTree { path, sha256 } => {
                 let found = tree::look(&self.tree, path)?;
@@ -644,6 +650,7 @@ fn assemble(
         size,
         files,
         provenance,
+        exclusions: Exclusions::default(),
         contents,
     };
     match survey {

@@ -7,31 +7,37 @@ use std::path::{Path, PathBuf};
 use super::entries::Source;
 use super::fetch::Contents;
 use super::select::Selection;
-use super::{Error, FetchedData, Fetcher, Result, tree, unpack};
+use super::{Error, Exclusions, FetchedData, Fetcher, Receipt, Result, exclusions, tree, unpack};
 use crate::fs;
 use crate::package::manifest::{DataReference, Unpack};
 use crate::package::{Digest, Hasher};
 use crate::progress::{Progress, Unit};
 
-fn key_of(reference: &DataReference, digest: Digest) -> Digest {
+fn key_of(reference: &DataReference, digest: Digest, exclusions: &Exclusions) -> Digest {
     let mut text = format!("mpkg data 1\ndigest {digest}\n");
     let _ = writeln!(text, "unpack {}", reference.unpack.as_str());
     for glob in &reference.select {
         let _ = writeln!(text, "select {glob}");
     }
+    if let Some(kind) = reference.records.filter(|_| !exclusions.is_empty()) {
+        let _ = write!(text, "records {}\n{}", kind.as_str(), exclusions.words());
+    }
     Digest::of(text.as_bytes())
 }
 
 impl FetchedData {
-    /// What the data is after unpacking and selecting: equal keys, equal files. Step caches use
+    /// What the data is after unpacking, selecting and withdrawing: equal keys, equal files. Step caches use
     /// it.
     #[must_use]
     pub fn key(&self) -> Digest {
-        key_of(&self.reference, self.digest)
+        key_of(&self.reference, self.digest, &self.exclusions)
     }
 
     /// Whether the bytes can be used where they are.
     fn is_as_it_is(&self) -> bool {
+        if !self.exclusions.is_empty() {
+            return false;
+        }
         let whole = self.reference.unpack == Unpack::None && self.reference.select.is_empty();
         match self.contents {
             Contents::File(_) => self.reference.unpack == Unpack::None,
@@ -49,7 +55,9 @@ impl Fetcher<'_> {
     /// When data in the tree or a list of shards cannot be read.
     pub fn key(&self, reference: &DataReference) -> Result<Digest> {
         let survey = self.survey(reference).map_err(Error::of(&reference.name))?;
-        Ok(key_of(reference, survey.digest(reference)))
+        let exclusions =
+            Exclusions::read(self.tree(), reference).map_err(Error::of(&reference.name))?;
+        Ok(key_of(reference, survey.digest(reference), &exclusions))
     }
 
     /// The digest of the file that `reference` is about; of a folder or a sharded set, of its
@@ -62,7 +70,28 @@ impl Fetcher<'_> {
         Ok(survey.digest(reference))
     }
 
-    /// Gives the read-only file or folder for `{data.NAME}`: unpacked and selected, made once
+    /// What was withdrawn from data that [`Fetcher::materialise`] has made; none where nothing is
+    /// to be.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn receipt(&self, data: &FetchedData) -> Result<Option<Receipt>> {
+        if data.exclusions.is_empty() {
+            return Ok(None);
+        }
+        let path = self.facts(data.key());
+        let facts = facts_in(&path).ok_or_else(|| Error::Exclusions {
+            list: path.display().to_string(),
+            why: "it says nothing about what was withdrawn".to_owned(),
+        })?;
+        Ok(Some(data.exclusions.receipt(&facts)))
+    }
+
+    fn facts(&self, key: Digest) -> PathBuf {
+        self.client.cache().root().join("unpacked").join(format!("{key}.records.json"))
+    }
+
+    /// Gives the read-only file or folder for `{data.NAME}`: unpacked, selected and withdrawn from, made once
     /// and kept in the cache. What was changed there since is made anew.
     ///
     /// # Errors
@@ -78,6 +107,12 @@ impl Fetcher<'_> {
         {
             return Ok(path.clone());
         }
+        let whole = if data.exclusions.is_empty() {
+            None
+        } else {
+            let exclusions = Exclusions::default();
+            Some(self.make(&FetchedData { exclusions, ..data.clone() }, progress)?)
+        };
         let folder = self.client.cache().root().join("unpacked");
         let key = data.key();
         let goal = folder.join(key.to_string());
@@ -87,14 +122,21 @@ impl Fetcher<'_> {
                 .note(&format!("Waiting for another mpkg that unpacks {}", data.reference.name));
         })?;
         if let Some(found) = stamp_of(&goal)? {
-            if fs::read_to_string(&stamp, 256).is_ok_and(|text| text == found.to_string()) {
+            let is_whole = whole.is_none() || facts_in(&self.facts(key)).is_some();
+            if is_whole
+                && fs::read_to_string(&stamp, 256).is_ok_and(|text| text == found.to_string())
+            {
                 return Ok(goal);
             }
             remove(&goal)?;
         }
         let staging = folder.join(format!("{key}.new"));
         remove(&staging)?;
-        if let Err(error) = fill(data, &staging, progress) {
+        let made = match &whole {
+            None => fill(data, &staging, progress),
+            Some(whole) => self.withdraw(data, whole, &staging, progress),
+        };
+        if let Err(error) = made {
             remove(&staging)?;
             return Err(error);
         }
@@ -105,6 +147,27 @@ impl Fetcher<'_> {
         }
         Ok(goal)
     }
+}
+
+impl Fetcher<'_> {
+    /// Writes what is left of the data at `whole` to the new path `goal`.
+    fn withdraw(
+        &self,
+        data: &FetchedData,
+        whole: &Path,
+        goal: &Path,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let name = &data.reference.name;
+        let _task = progress.start(&format!("Withdrawing from {name}"), None, Unit::Items);
+        let facts = exclusions::filter(&data.exclusions, &data.reference, whole, goal)?;
+        let text = serde_json::to_vec(&facts).expect("numbers and digests are JSON");
+        Ok(fs::write_atomically(&self.facts(data.key()), &text)?)
+    }
+}
+
+fn facts_in(path: &Path) -> Option<exclusions::Facts> {
+    serde_json::from_slice(&fs::read(path, 1 << 20).ok()?).ok()
 }
 
 /// Writes the data to the new path `goal`.

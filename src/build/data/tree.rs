@@ -47,6 +47,19 @@ pub(super) fn look(tree: &Path, path: &PackagePath) -> Result<InTree> {
     Ok(InTree { digest, size, files: files.len(), is_folder: true })
 }
 
+/// The digest of a file, or of a folder's listing.
+pub(super) fn digest(place: &Path) -> Result<Digest> {
+    if !place.is_dir() {
+        return Ok(hash(place)?.0);
+    }
+    let mut listing = Listing::default();
+    for (name, at) in files(place)? {
+        let (digest, size) = hash(&at)?;
+        listing.add(&name, digest, size);
+    }
+    Ok(listing.finish().0)
+}
+
 /// The files below `folder` with their relative paths, in the order of these.
 pub(super) fn files(folder: &Path) -> Result<Vec<(PackagePath, std::path::PathBuf)>> {
     let mut files = Vec::new();

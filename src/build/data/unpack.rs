@@ -197,6 +197,16 @@ impl<'a> Folder<'a> {
         Self::copy_to(&place, from)
     }
 
+    /// The place of a new file at `path`, with the folders that lead to it.
+    pub(super) fn place(&mut self, path: &PackagePath) -> Result<std::path::PathBuf> {
+        let fault = |why: String| Error::Tree {
+            path: path.to_string(),
+            why: format!("cannot be put: it {why}"),
+        };
+        self.claim(path, Place::File).map_err(fault)?;
+        self.make_parents(path)
+    }
+
     /// Puts a copy of the file `from` at `path`.
     pub(super) fn copy(&mut self, path: &PackagePath, from: &Path) -> Result<()> {
         let fault = |why: String| Error::Tree {
@@ -252,12 +262,7 @@ fn write(
     contents: &mut dyn Read,
     bad: &dyn Fn(&io::Error) -> Error,
 ) -> Result<u64> {
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(goal)
-        .map_err(fs::Error::at("create", goal))?;
+    let mut file = create(goal)?;
     let mut written = 0;
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -270,8 +275,24 @@ fn write(
         io::Write::write_all(&mut file, &buffer[..read]).map_err(fs::Error::at("write", goal))?;
         written += read as u64;
     }
-    file.set_modified(SystemTime::UNIX_EPOCH + DATE)
-        .and_then(|()| file.set_permissions(std::fs::Permissions::from_mode(mode)))
-        .map_err(fs::Error::at("write", goal))?;
+    seal(&file, mode, goal)?;
     Ok(written)
+}
+
+/// Makes a new file that nobody else reads yet.
+pub(super) fn create(goal: &Path) -> Result<File> {
+    Ok(File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(goal)
+        .map_err(fs::Error::at("create", goal))?)
+}
+
+/// Gives a file that is whole its date and its mode.
+pub(super) fn seal(file: &File, mode: u32, goal: &Path) -> Result<()> {
+    Ok(file
+        .set_modified(SystemTime::UNIX_EPOCH + DATE)
+        .and_then(|()| file.set_permissions(std::fs::Permissions::from_mode(mode)))
+        .map_err(fs::Error::at("write", goal))?)
 }

@@ -7,6 +7,7 @@ mod build;
 mod class;
 mod completions;
 mod diff;
+mod exclude;
 mod export;
 mod fetch;
 mod files;
@@ -74,6 +75,8 @@ pub(super) enum Command {
     Source(source::Arguments),
     /// Records changes to an unpacked source as patches
     Patch(patch::Arguments),
+    /// Withdraws records from a data reference
+    Exclude(exclude::Arguments),
     /// Makes and manages signing keys
     Key(key::Arguments),
     /// Signs packages
@@ -149,6 +152,7 @@ pub(super) fn run(command: Command, context: &Context) -> Result<Outcome, Failur
         Command::Pack(arguments) => pack::run(arguments, context),
         Command::Source(arguments) => source::run(arguments, context),
         Command::Patch(arguments) => patch::run(arguments, context),
+        Command::Exclude(arguments) => exclude::run(arguments, context),
         Command::Key(arguments) => key::run(arguments, context),
         Command::Sign(arguments) => sign::run(arguments, context),
         Command::Export(arguments) => export::run(arguments, context),

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{Context, Failure, Outcome, ProfileArguments};
+use super::{Context, Failure, Outcome, ProfileArguments, exclude};
+use crate::build::tree::SourceTree;
 use crate::cli::failure::Plain;
 use crate::cli::outcome::Answer;
 use crate::cli::words::{count, size};
 use crate::explain::printable;
 use crate::fs;
+use crate::ops::exclude::{Elsewhere, Mode, Withdrawn, withdraw_traced};
 use crate::ops::lineage::{Places, Subject};
 use crate::ops::trace::{Completeness, Found, Passage, Searched, TraceOptions, Traced, trace};
 use crate::study::trace::{LONGEST_TEXT, SHORTEST_PASSAGE, Whitespace};
@@ -46,6 +48,10 @@ pub(in crate::cli) struct Arguments {
     /// Take every run of blanks, tabs and line ends for one blank
     #[arg(long)]
     fold_whitespace: bool,
+    /// Withdraw the records that hold what was found from the data of the source tree that is
+    /// traced, for this reason
+    #[arg(long, value_name = "REASON")]
+    exclude: Option<String>,
     /// Search what is there, where some of the training data cannot be had
     #[arg(long)]
     partial: bool,
@@ -99,8 +105,14 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
             true => Completeness::Partial,
             false => Completeness::All,
         },
-        most: arguments.limit,
+        most: match arguments.exclude {
+            Some(_) => usize::MAX,
+            None => arguments.limit,
+        },
     };
+    if arguments.exclude.is_some() && !matches!(options.subject, Subject::Tree(_)) {
+        return Err(no_tree());
+    }
     let client = context.client();
     let places = Places {
         home: &context.home,
@@ -110,13 +122,71 @@ pub(in crate::cli) fn run(arguments: Arguments, context: &Context) -> Result<Out
         with: &arguments.with,
         progress: context.progress(),
     };
-    let traced = trace(&options, &places)?;
+    let mut traced = trace(&options, &places)?;
     for gap in &traced.gaps {
         let (what, why) = (printable(&gap.what), printable(&gap.why));
         context.progress().warn(&format!("{what} was not searched: {why}"));
     }
-    let answer = if traced.count == 0 { Answer::Yes } else { Answer::No };
-    Ok(Outcome::done(words(&traced, &options), document(&traced, &options)).answering(answer))
+    let withdrawn = match &arguments.exclude {
+        Some(reason) => Some(withdraw(&traced, &options, reason, context, &places)?),
+        None => None,
+    };
+    traced.passages.truncate(arguments.limit);
+    let mut text = words(&traced, &options);
+    let mut document = document(&traced, &options);
+    let is_clean = withdrawn.as_ref().map_or(traced.count == 0, |it| it.elsewhere.is_empty());
+    if let Some(withdrawn) = &withdrawn {
+        for excluded in &withdrawn.own {
+            exclude::warn(&excluded.closure, context);
+            text.push_str(&exclude::words(excluded, Mode::Write));
+        }
+        for Elsewhere { package, data } in &withdrawn.elsewhere {
+            let data = data.as_ref().map(|data| format!(", data {data}")).unwrap_or_default();
+            let source = package.replacen(' ', "@=", 1);
+            let _ = writeln!(
+                text,
+                "still in {package}{data}: unpack it with `mpkg source {source}`, and trace and exclude there"
+            );
+        }
+        document["withdrawn"] = of_withdrawn(withdrawn);
+    }
+    let answer = if is_clean { Answer::Yes } else { Answer::No };
+    Ok(Outcome::done(text, document).answering(answer))
+}
+
+fn no_tree() -> Failure {
+    Plain {
+        kind: "no-tree",
+        message: "--exclude changes a source tree, and that is none".to_owned(),
+        hint: Some("unpack one with `mpkg source NAME`, and trace its folder".to_owned()),
+    }
+    .into()
+}
+
+/// Withdraws what was found from the data of the tree that was traced.
+fn withdraw(
+    traced: &Traced,
+    options: &TraceOptions,
+    reason: &str,
+    context: &Context,
+    places: &Places<'_>,
+) -> Result<Withdrawn, Failure> {
+    let Subject::Tree(folder) = &options.subject else { return Err(no_tree()) };
+    let tree = SourceTree::find(folder)?;
+    let grounds = exclude::grounds(reason, None, context);
+    let everything = exclude::everything(context, false);
+    Ok(withdraw_traced(&tree, traced, options.whitespace, &grounds, everything, places)?)
+}
+
+fn of_withdrawn(withdrawn: &Withdrawn) -> Value {
+    let own: Vec<Value> =
+        withdrawn.own.iter().map(|it| exclude::document(it, Mode::Write)).collect();
+    let elsewhere: Vec<Value> = withdrawn
+        .elsewhere
+        .iter()
+        .map(|it| json!({"package": it.package, "data": it.data}))
+        .collect();
+    json!({"own": own, "elsewhere": elsewhere})
 }
 
 /// Reads a text; one byte too many is enough to tell that it is too long.

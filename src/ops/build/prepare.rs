@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::source::{Opened, Origin};
 use super::{BuildError, Dependencies, Setting};
 use crate::archive::package_digest;
-use crate::build::data::{FetchedData, Fetcher, shown};
+use crate::build::data::{FetchedData, Fetcher, Receipt, shown};
 use crate::build::environment;
 use crate::build::inputs::inputs_json;
 use crate::build::record::{DataRecord, DependencyRecord};
@@ -17,7 +17,8 @@ use crate::fs::{Error as FileError, write_atomically};
 use crate::net::Network;
 use crate::ops::registry::data::by_digest;
 use crate::package::manifest::{DataReference, DataSource, Unpack};
-use crate::package::{Digest, IndexedFile, LOCK_NAME};
+use crate::package::{Digest, IndexedFile, LOCK_NAME, PartName};
+use crate::progress::Progress;
 
 /// A tree with all that its steps need.
 #[derive(Debug)]
@@ -85,15 +86,18 @@ pub fn prepare(
     let mut materials = Materials::default();
     let fetcher = Fetcher::new(root, setting.client).asking_first(by_digest(setting.registries));
     let found = fetcher.fetch(&opened.tree.manifest().data, setting.progress)?;
+    let mut data_records = Vec::new();
     for data in &found {
         let path = fetcher.materialise(data, setting.progress)?;
+        let receipt = fetcher.receipt(data)?;
+        say(&data.reference.name, receipt.as_ref(), setting.progress);
+        data_records.push(DataRecord { records: receipt, ..record_of(data) });
         let reference = &data.reference;
         // A folder has no end of its name.
         let name =
             if path.is_dir() { format!("data/{}", reference.name) } else { name_of(reference) };
         materials.data.insert(reference.name.clone(), Material { path, name, digest: data.key() });
     }
-    let data = found.iter().map(record_of).collect();
     let mut records = Vec::new();
     for pinned in &dependencies.pinned {
         let (material, record) = dependencies.unpack(pinned, setting)?;
@@ -101,7 +105,27 @@ pub fn prepare(
         records.push(record);
     }
     let surroundings = surroundings(&opened, &materials, setting)?;
-    Ok(Prepared { opened, source, files, materials, surroundings, data, dependencies: records })
+    Ok(Prepared {
+        opened,
+        source,
+        files,
+        materials,
+        surroundings,
+        data: data_records,
+        dependencies: records,
+    })
+}
+
+/// Says what was withdrawn from data, and warns of entries that withdraw nothing.
+fn say(name: &PartName, receipt: Option<&Receipt>, progress: &dyn Progress) {
+    let Some(Receipt { before, removed, lists, .. }) = receipt else { return };
+    progress.note(&format!("Withdrew {removed} of {before} records of {name}"));
+    for list in lists {
+        for (number, _) in (1..).zip(&list.removed).filter(|(_, removed)| **removed == 0) {
+            let path = &list.path;
+            progress.warn(&format!("entry {number} of {path} withdraws no record of {name}"));
+        }
+    }
 }
 
 fn surroundings(

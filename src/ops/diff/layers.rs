@@ -148,6 +148,35 @@ fn data_of(side: Side<'_>) -> BTreeMap<String, Datum> {
     references.iter().map(|reference| of_manifest(reference, side)).collect()
 }
 
+/// How many records of data with withdrawals came in and went out, by data reference, where both
+/// began with the same data.
+pub(super) fn withdrawn(first: Side<'_>, second: Side<'_>) -> BTreeMap<String, (u64, u64)> {
+    let (one, other) = (inputs_of(first), inputs_of(second));
+    let mut found = BTreeMap::new();
+    for (name, before) in &one {
+        let Some(after) = other.get(name) else { continue };
+        if before["sha256"] != after["sha256"] {
+            continue;
+        }
+        let all = [before, after].into_iter().find_map(|it| it["records"]["before"].as_u64());
+        let left = |side: &Value| side["records"]["after"].as_u64().or(all);
+        let (Some(left_before), Some(left_after)) = (left(before), left(after)) else { continue };
+        let more = left_after.saturating_sub(left_before);
+        found.insert(name.clone(), (more, left_before.saturating_sub(left_after)));
+    }
+    found
+}
+
+/// The data of a binary package, by name, as its inputs list it.
+fn inputs_of(side: Side<'_>) -> BTreeMap<String, Value> {
+    let inputs = text(side, INPUTS_PATH, LONGEST_TEXT);
+    let inputs: Value =
+        inputs.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let all = inputs["data"].as_array().cloned().unwrap_or_default();
+    let named = all.into_iter().map(|it| (it["name"].as_str().unwrap_or_default().to_owned(), it));
+    named.collect()
+}
+
 fn of_inputs(data: &Value) -> (String, Datum) {
     let word = |key: &str| data[key].as_str().unwrap_or_default().to_owned();
     let words = format!(

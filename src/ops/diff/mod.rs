@@ -108,10 +108,15 @@ pub fn diff(first: &Operand, second: &Operand, setting: &Setting<'_>) -> Result<
         contents,
         tests: layers::tests(before.as_ref(), after.as_ref()),
     };
+    let withdrawn = layers::withdrawn(first.side(), second.side());
     if let Some((first, second)) = sources(first, second, setting)? {
         difference.data = layers::data(first.side(), second.side());
         difference.code = Some(code::code(first.side(), second.side()));
         difference.environment = layers::environment(first.side(), second.side());
+    }
+    for (name, (more, less)) in withdrawn {
+        difference.data.records_in.insert(name.clone(), more);
+        difference.data.records_out.insert(name, less);
     }
     Ok(Difference::Packages(Box::new(difference)))
 }
