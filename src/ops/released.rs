@@ -17,7 +17,7 @@ use crate::crypto::{ENVELOPE_LIMIT, Envelope, KeyId, Subject, envelope_path, ver
 use crate::explain::Explain;
 use crate::fs::{Error as FileError, Lock, read_to_string, remove_folder};
 use crate::package::{Digest, PackageIndex, PackageType, PackageVersion, VariantName};
-use crate::registry::{AttachmentRole, NameIndex, ReleaseEntry};
+use crate::registry::{Attachment, AttachmentRole, NameIndex, ReleaseEntry};
 use crate::reproduce::Side;
 use crate::resolve::Wish;
 
@@ -133,10 +133,10 @@ fn published(wish: &Wish, setting: &Setting<'_>) -> Result<Found, Error> {
     };
     let best = newest(&index, wish)?;
     let digest = best.package;
-    // A record is no more than told: what it says is never relied on.
-    let is_record = |role: &AttachmentRole| *role == AttachmentRole::BuildRecord;
-    let record = best.attachments.iter().find(|it| is_record(&it.role));
-    let record = record.and_then(|record| registry.attachment(digest, record).ok());
+    let is_record = |it: &&Attachment| it.role == AttachmentRole::BuildRecord;
+    let records = best.attachments.iter().filter(is_record);
+    let records: Vec<(Digest, Vec<u8>)> =
+        records.filter_map(|it| Some((it.sha256, registry.attachment(digest, it).ok()?))).collect();
     let envelope = best.signatures().map(|signatures| registry.attachment(digest, signatures));
     let envelope = envelope.transpose().map_err(catalogue::Error::from)?;
     catalogue.seek(&wish.name, digest)?;
@@ -145,6 +145,12 @@ fn published(wish: &Wish, setting: &Setting<'_>) -> Result<Found, Error> {
     let statement = envelope.and_then(|bytes| {
         Statement::parse(Envelope::parse(&bytes).ok()?.payload()).ok().map(|it| (it, signers))
     });
+    // The record that the publisher signed; another is no more than told.
+    let is_named = |(sha256, _): &(Digest, Vec<u8>)| {
+        statement.as_ref().is_some_and(|(statement, _)| statement.names_byproduct(*sha256))
+    };
+    let chosen = records.iter().position(is_named).unwrap_or_default();
+    let record = records.into_iter().nth(chosen).map(|(_, bytes)| bytes);
     Ok((catalogue.fetch(digest, setting.progress)?, record, statement))
 }
 

@@ -325,14 +325,18 @@ impl<'a> Changes<'a> {
         Error::OtherPublisher { name: index.name.clone(), expected, found: one.claimed.clone() }
     }
 
-    /// Puts the signatures of `one` behind those that its release has; the last ones count.
+    /// Puts the signatures of `one` behind those that its release has; the last ones count. The
+    /// build record that they name comes with them.
     fn sign_anew(&mut self, one: &Submission) -> Result<()> {
         let index = one.package.index();
-        let attachment = one.attachments().swap_remove(0).0;
         let known = self.name(&index.name)?;
         let entry = known.release(&index.version, index.variant.as_ref()).cloned();
         if let Some(mut entry) = entry {
-            entry.attachments.push(attachment);
+            for (attachment, _) in one.attachments() {
+                if !entry.attachments.contains(&attachment) {
+                    entry.attachments.push(attachment);
+                }
+            }
             known.put(entry);
         }
         Ok(())

@@ -71,7 +71,11 @@ impl SegmentFacts {
             name.strip_suffix(".safetensors").unwrap_or(name).to_owned()
         };
         let from = self.from.as_ref().map_or_else(|| "the beginning".to_owned(), stem);
-        let steps = self.training_steps.map(|steps| format!(", {steps} steps")).unwrap_or_default();
+        let steps = self.training_steps.map(|steps| match steps {
+            1 => ", 1 step".to_owned(),
+            steps => format!(", {steps} steps"),
+        });
+        let steps = steps.unwrap_or_default();
         format!(
             "segment {} of {}, from {from} to {}{steps}",
             self.segment,

@@ -13,19 +13,30 @@ def encode(text):
     return [NUMBERS.get(character, NUMBERS["?"]) for character in text]
 
 
-def follow(numbers, smoothing):
+def count(counts, numbers):
+    """Adds to the flat table `counts` how often each character stands after each other one."""
+    for first, second in zip(numbers, numbers[1:]):
+        counts[first * SIZE + second] += 1
+
+
+def likelihoods(counts, smoothing):
     """How likely each character is after each other one, as a flat table of SIZE x SIZE.
 
     Counts are whole numbers and each likelihood is one division, so every machine finds the same.
     """
-    counts = [[0] * SIZE for _ in range(SIZE)]
-    for first, second in zip(numbers, numbers[1:]):
-        counts[first][second] += 1
     table = []
-    for row in counts:
+    for start in range(0, SIZE * SIZE, SIZE):
+        row = counts[start : start + SIZE]
         total = sum(row) + smoothing * SIZE
         table += [(count + smoothing) / total for count in row]
     return table
+
+
+def follow(numbers, smoothing):
+    """The likelihoods in one text."""
+    counts = [0] * SIZE**2
+    count(counts, numbers)
+    return likelihoods(counts, smoothing)
 
 
 def bits(table, numbers):

@@ -8,9 +8,9 @@ import json
 import struct
 
 
-def write(path, tensors):
+def write(path, tensors, metadata=None):
     """Writes `tensors`, a mapping from name to (shape, flat list of numbers)."""
-    header, data = {}, b""
+    header, data = {"__metadata__": metadata} if metadata else {}, b""
     for name in sorted(tensors):
         shape, values = tensors[name]
         packed = struct.pack(f"<{len(values)}f", *values)
@@ -32,6 +32,7 @@ def read(path):
         (length,) = struct.unpack("<Q", file.read(8))
         header, data = json.loads(file.read(length)), file.read()
     tensors = {}
+    header.pop("__metadata__", None)
     for name, entry in header.items():
         begin, end = entry["data_offsets"]
         values = struct.unpack(f"<{(end - begin) // 4}f", data[begin:end])
