@@ -28,7 +28,13 @@ pub struct RebuildClaim {
     pub verdict: Verdict,
     /// When the rebuild began.
     pub started: Timestamp,
+    /// What weakens its record (spec/build.md).
+    pub tainted: Vec<String>,
 }
+
+/// How the taints begin that leave a rebuild what it is. With any other, a step could have seen the
+/// package that it was to make again, or not all of it was made.
+const HARMLESS: &[&str] = &["unpinned-program: ", "tests-not-run"];
 
 /// The package that a rebuild has to be of.
 #[derive(Debug, Clone, Copy)]
@@ -68,10 +74,16 @@ impl RebuildClaim {
             Some("it was built in another way")
         } else if self.extent != WHOLE {
             Some("only a part was built again")
+        } else if self.tainted.iter().any(|taint| !is_harmless(taint)) {
+            Some("it was not made in a whole sandbox, step by step (it is tainted)")
         } else {
             None
         }
     }
+}
+
+fn is_harmless(taint: &str) -> bool {
+    HARMLESS.iter().any(|start| taint.starts_with(start))
 }
 
 #[cfg(test)]
@@ -92,7 +104,8 @@ mod tests {
         let mut predicate = json!({
             "package": package_url(&release("f32")), "package-digest": Digest::of(b"package"),
             "source": Digest::of(b"source"), "build-type": BUILD_TYPE, "extent": WHOLE,
-            "verdict": "identical", "started": "2026-11-26T12:00:00Z", "seconds": "1.5"
+            "verdict": "identical", "started": "2026-11-26T12:00:00Z", "seconds": "1.5",
+            "tainted": ["tests-not-run"]
         });
         change(&mut predicate);
         Statement::new(Vec::new(), REBUILD_V1, predicate)
@@ -100,13 +113,15 @@ mod tests {
 
     #[test]
     fn a_claim_is_about_one_package_and_one_way_to_build_it() {
-        let faults: [(&str, Value, Option<&str>); 6] = [
+        let faults: [(&str, Value, Option<&str>); 8] = [
             ("rebuilder", json!("https://example.org"), None),
             ("package-digest", json!(Digest::of(b"other")), Some("another package")),
             ("package", json!(package_url(&release("bf16"))), Some("variant")),
             ("source", json!(Digest::of(b"other")), Some("another source")),
             ("build-type", json!("urn:example:by-hand"), Some("in another way")),
             ("extent", json!("segments"), Some("a part")),
+            ("tainted", json!(["unpinned-program: cc", "no-sandbox"]), Some("whole sandbox")),
+            ("tainted", json!(["unpinned-program: cc"]), None),
         ];
         let release = release("f32");
         let (package, source) = (Digest::of(b"package"), Some(Digest::of(b"source")));
@@ -123,12 +138,19 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_no_word_is_refused() {
-        for key in
-            ["package", "package-digest", "source", "build-type", "extent", "verdict", "started"]
-        {
+        for key in [
+            "package",
+            "package-digest",
+            "source",
+            "build-type",
+            "extent",
+            "verdict",
+            "started",
+            "tainted",
+        ] {
             let statement = predicate(|it| drop(it.as_object_mut().unwrap().remove(key)));
             assert!(RebuildClaim::of(&statement).unwrap_err().to_string().contains(key));
-            let statement = predicate(|it| it[key] = json!(["identical"]));
+            let statement = predicate(|it| it[key] = json!({"identical": 1}));
             assert!(RebuildClaim::of(&statement).is_err(), "{key}");
         }
         assert!(RebuildClaim::of(&predicate(|it| it["verdict"] = json!("better"))).is_err());

@@ -8,7 +8,7 @@ use super::catalogue::{Catalogue, Result};
 use super::key::{KnownKey, Owner};
 use super::verify::Signer;
 use crate::crypto::statement::{
-    PROVENANCE_V1, REBUILD_V1, RELEASE_V01, Statement, TEST_RESULT_V01,
+    PROVENANCE_V1, REBUILD_V1, RELEASE_V01, SEGMENTS_V1, Statement, TEST_RESULT_V01,
 };
 use crate::crypto::{Envelope, PublicKey, RebuildClaim};
 use crate::explain::printable;
@@ -115,6 +115,7 @@ fn summary(statement: &Statement) -> Option<String> {
             let claim = RebuildClaim::of(statement).ok()??;
             Some(format!("{}, rebuilt {}", claim.verdict, claim.started.strftime("%Y-%m-%d")))
         }
+        SEGMENTS_V1 => Some(format!("{}, a part alone", text(&said["verdict"])?)),
         TEST_RESULT_V01 => Some(format!(
             "{}, {} passed and {} failed",
             text(&said["result"])?,

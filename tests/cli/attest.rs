@@ -201,17 +201,24 @@ fn a_rebuild_made_where_no_trusted_key_is_can_be_signed_elsewhere() {
     let verdict = "rebuilt/words-1.0.0.plain.mpkg.rebuild.dsse.json";
     let install = |file: &str| world.with_registry(["install", "words", "--attestation", file]);
     install(verdict).fails_with(&["nothing by office counts"]);
-    let mut office = world.mpkg();
-    office.env("MPKG_HOME", world.path("elsewhere"));
-    let arguments =
-        ["attest", "sign", FILE, "--key", "offline", "--again", verdict, "--out", "said"];
-    Finished::of(office.args(arguments)).succeeds();
+    let sign_again = || {
+        let mut office = world.mpkg();
+        office.env("MPKG_HOME", world.path("elsewhere"));
+        office.args(["attest", "sign", FILE, "--key", "offline"]);
+        Finished::of(office.args(["--again", verdict, "--out", "said"])).succeeds()
+    };
+    sign_again();
     let again = "said/words-1.0.0.plain.mpkg.offline.dsse.json";
     let machine = *world.key("machine").public();
     let (one, other) = (signed(&world, verdict, machine), signed(&world, again, public));
     assert_eq!(one, other);
     let done = install(again).succeeds();
     assert!(done.stderr.contains("rebuilt by office (identical)"), "{}", done.stderr);
+    world.run(["-q", "remove", "words"]).succeeds();
+    // Without a sandbox a step could copy what it should make: then it counts for nothing.
+    world.with_registry([&rebuild[..], &["--sandbox", "none"]].concat()).succeeds();
+    sign_again();
+    install(again).fails_with(&["does not count: it was not made in a whole sandbox"]);
     // A statement about another package is not signed in its place.
     let provenance = format!("{SOURCE}.dsse.json");
     let arguments = ["attest", "sign", FILE, "--key", "auditor", "--again", &provenance];

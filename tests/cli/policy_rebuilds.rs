@@ -6,7 +6,10 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use mpkg::archive::Package;
-use mpkg::crypto::statement::{BUILD_TYPE, Digests, REBUILD_V1, Statement, StatementSubject};
+use mpkg::crypto::statement::{
+    BUILD_TYPE, Digests, PROVENANCE_V1, REBUILD_V1, SEGMENTS_V1, Statement, StatementSubject,
+    TEST_RESULT_V01,
+};
 use mpkg::crypto::{Envelope, SigningKey};
 use serde_json::{Value, json};
 use snapbox::{assert_data_eq, str};
@@ -67,12 +70,18 @@ impl Scene {
             "extent": "whole",
             "verdict": verdict,
             "started": "2026-11-26T12:00:00Z",
+            "tainted": [],
             "rebuilder": "https://rebuilder.example.org",
         })
     }
 
     /// Signs a predicate; gives the path of the file.
     fn sign(&self, file: &str, predicate: &Value, keys: &[&SigningKey]) -> String {
+        self.sign_as(REBUILD_V1, file, predicate, keys)
+    }
+
+    /// Signs a predicate as one of the type `kind`.
+    fn sign_as(&self, kind: &str, file: &str, predicate: &Value, keys: &[&SigningKey]) -> String {
         let subject = |name: &str, sha256| StatementSubject {
             name: name.to_owned(),
             digest: Digests { sha256 },
@@ -82,7 +91,7 @@ impl Scene {
             subject("lm-1.0.0.f32.mpkg", file_digest),
             subject(".mpkg/index.json", self.pair.digest),
         ];
-        let statement = Statement::new(subjects, REBUILD_V1, predicate.clone());
+        let statement = Statement::new(subjects, kind, predicate.clone());
         let envelope = Envelope::sign(statement.to_payload().unwrap(), keys);
         self.world.write(file, envelope.to_bytes()).display().to_string()
     }
@@ -252,6 +261,8 @@ fn case_35_an_attestation_for_another_source_variant_or_build_type() {
         ("build-type", json!("https://example.org/by-hand"), "built in another way"),
         ("package-digest", json!(other), "it is about another package"),
         ("extent", json!("segments"), "only a part was built again"),
+        ("tainted", json!(["no-sandbox"]), "was not made in a whole sandbox"),
+        ("tainted", json!(null), "its predicate is incomplete"),
         ("verdict", json!("perfect"), "its predicate is incomplete"),
         ("started", json!(null), "its predicate is incomplete"),
     ];
@@ -305,6 +316,17 @@ fn case_35_an_attestation_of_another_package() {
         .world
         .with_registry(["install", "lm@1", "--attestation", &file])
         .fails_with(&["and 2 are", "a statement by three does not count"]);
+}
+
+#[test]
+fn case_35_what_is_no_rebuild_never_counts() {
+    let scene = Scene::new();
+    scene.say("identical", &scene.one);
+    for kind in [SEGMENTS_V1, PROVENANCE_V1, TEST_RESULT_V01, "urn:mpkg:rebuild:2"] {
+        let predicate = scene.predicate("identical");
+        scene.store(&scene.sign_as(kind, "other.dsse.json", &predicate, &[&scene.two]));
+    }
+    scene.refuses(&["and 1 is; one (", "nothing by two counts"]);
 }
 
 #[test]
