@@ -116,6 +116,17 @@ fn weights_that_were_made_elsewhere_are_toxic_candy() {
     world.write("lm/given/encoder.safetensors", "weights");
     let found = class(&world, &["lm"]);
     assert_eq!((&found["class"], between(&found)), (&"toxic-candy".into(), vec!["weights-given"]));
+    // In an archive that nobody has looked into there may be some.
+    let archive = "[[data]]\nname = \"all\"\nurls = [\"file:///nowhere/x\"]\nsize = 7\nlicense = \"CC0-1.0\"\n\
+         license-evidence = \"NOTICE\"\nunpack = \"zip\"\n\
+         sha256 = \"0000000000000000000000000000000000000000000000000000000000000000\"\n";
+    std::fs::remove_dir_all(world.path("lm/given")).expect("they go");
+    model(&world, "lm", "MIT", archive);
+    let found = class(&world, &["lm"]);
+    assert_eq!((&found["class"], between(&found)), (&"toxic-candy".into(), vec!["weights-given"]));
+    model(&world, "lm", "MIT", &format!("{archive}select = [\"texts/*.txt\"]\n"));
+    assert_eq!(class(&world, &["lm"])["class"], "contrib");
+    world.write("lm/given/encoder.safetensors", "weights");
     // In the tree without being data they are no better.
     model(&world, "lm", "MIT", DATA);
     assert_eq!(class(&world, &["lm"])["class"], "toxic-candy");

@@ -171,7 +171,9 @@ fn trained_on(tree: &SourceTree, part: &Part, licences: &Licences) -> Option<Fac
     if !matches!(kind, Kind::Model | Kind::Adapter | Kind::Tokenizer) {
         return None;
     }
-    let of_data = tree.manifest().data.iter().any(|one| role_trains(one.role));
+    // Data to look things up in may go into a model, and says nothing of a training.
+    let trains = |role: DataRole| matches!(role, DataRole::Train | DataRole::Tokenizer);
+    let of_data = tree.manifest().data.iter().any(|one| trains(one.role));
     let is_source = |kind: Kind| match kind {
         Kind::Dataset | Kind::Model | Kind::Adapter => true,
         Kind::Tokenizer | Kind::Environment => false,
@@ -200,20 +202,22 @@ fn trained_on(tree: &SourceTree, part: &Part, licences: &Licences) -> Option<Fac
 fn given_weights(weights: Weights, reference: &DataReference) -> Option<Fact> {
     let statement =
         format!("the data `{}` holds no weights that were made elsewhere", reference.name);
+    let fact = |source: String| {
+        Fact::good("weights-given", statement, source).about(reference.name.as_str())
+    };
     match weights {
         Weights::None => None,
-        Weights::In(path) => Some(
-            Fact::good("weights-given", statement, path.clone())
-                .about(reference.name.as_str())
-                .at(Level::Checked, None)
-                .but(
-                    Value::No,
-                    Class::ToxicCandy,
-                    format!(
-                        "the training data and code of {path} are not here: package what made it"
-                    ),
-                ),
-        ),
+        Weights::In(path) => {
+            let remedy =
+                format!("the training data and code of {path} are not here: package what made it");
+            let fact = fact(path).at(Level::Checked, None);
+            Some(fact.but(Value::No, Class::ToxicCandy, remedy))
+        }
+        Weights::Unknown => {
+            let remedy = "nobody has looked into the archive: --check fetches it";
+            let fact = fact("its archive".to_owned()).at(Level::Unknown, None);
+            Some(fact.but(Value::Unknown, Class::ToxicCandy, remedy))
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::net::Network;
 use crate::ops::licenses::{self, Result};
 use crate::ops::lineage::{Lineage, Places};
 use crate::package::Digest;
-use crate::package::manifest::{DataAddress, DataReference, DataSource};
+use crate::package::manifest::{DataAddress, DataReference, DataSource, Unpack};
 use crate::study::class::{Class, Fact, Value};
 use crate::study::facts::{Answer, FactStore};
 use crate::study::licences::Level;
@@ -68,6 +68,8 @@ pub(super) enum Weights {
     None,
     /// At this path or address.
     In(String),
+    /// Nobody knows: the names in it are not known.
+    Unknown,
 }
 
 /// Looks for the data of one source tree.
@@ -140,17 +142,39 @@ impl Presence<'_> {
 
     /// Whether the reference's addresses, or the files in it, are named like weights.
     pub(super) fn weights(&self, reference: &DataReference) -> Weights {
-        let named: Vec<String> = match &reference.source {
+        let mut names: Vec<String> = match &reference.source {
             DataSource::Fetched { urls, .. } => urls.iter().map(shown).collect(),
             DataSource::InTree { path, .. } => vec![path.to_string()],
             DataSource::Shards { .. } => Vec::new(),
         };
-        let fetcher = Fetcher::new(self.tree.root(), self.places.client);
-        // What cannot be listed is looked at by its name alone; that it is not here is a fact of
-        // its own.
-        let inside = fetcher.names(reference).unwrap_or_default();
-        let found = named.into_iter().chain(inside).find(|name| looks_like_weights(name));
-        found.map_or(Weights::None, Weights::In)
+        let inside = self.names_in(reference);
+        let is_known = inside.is_some();
+        names.extend(inside.unwrap_or_default());
+        match names.into_iter().find(|name| looks_like_weights(name)) {
+            Some(found) => Weights::In(found),
+            None if is_known => Weights::None,
+            None => Weights::Unknown,
+        }
+    }
+
+    /// The names of the files in data; of an archive that is not here, what `select` says of them.
+    fn names_in(&self, reference: &DataReference) -> Option<Vec<String>> {
+        let is_archive = !matches!(reference.unpack, Unpack::None | Unpack::Gz);
+        let is_here = match &reference.source {
+            DataSource::Fetched { sha256, size, .. } => {
+                self.places.client.cache().seems_to_have(*sha256, *size)
+            }
+            DataSource::InTree { .. } | DataSource::Shards { .. } => true,
+        };
+        if is_archive && !is_here {
+            let says_its_end = |glob: &String| {
+                let last = glob.rsplit('/').next().unwrap_or_default();
+                !last.ends_with('*') && last.contains('.')
+            };
+            let is_said = !reference.select.is_empty() && reference.select.iter().all(says_its_end);
+            return is_said.then(|| reference.select.clone());
+        }
+        Fetcher::new(self.tree.root(), self.places.client).names(reference).ok()
     }
 
     /// A file of the tree that is named like weights, and is no data.

@@ -156,7 +156,7 @@ fn fact(piece: Piece, store: &FactStore, now: Timestamp) -> LicenceFact {
             (Evidence::Seen { place, sha256, date: now }, sightings)
         }
         Brought::Texts(texts) => {
-            let place = texts.iter().map(|text| text.place.clone()).collect::<Vec<_>>().join(", ");
+            let place = listed(&texts);
             let sha256 = texts.first().map_or(Digest::of(b""), |text| text.sha256);
             let mut sightings: Vec<Sighting> = texts.iter().flat_map(said).collect();
             sightings.sort();
@@ -170,6 +170,16 @@ fn fact(piece: Piece, store: &FactStore, now: Timestamp) -> LicenceFact {
             let declared = text.as_ref().map(said).unwrap_or_default();
             pieces::wheel(place, &declared, evidence, sightings)
         }
+    }
+}
+
+/// The places of several texts, the first of many.
+fn listed(texts: &[Text]) -> String {
+    const MOST: usize = 3;
+    let places: Vec<&str> = texts.iter().map(|text| text.place.as_str()).collect();
+    match &places[..] {
+        [first, rest @ ..] if rest.len() >= MOST => format!("{first} and {} more", rest.len()),
+        few => few.join(", "),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::study::licences::{
 /// The endings of files that are code.
 const CODE: &[&str] = &[
     "py", "pyx", "pyi", "sh", "bash", "c", "h", "cc", "cpp", "hpp", "cu", "rs", "go", "jl", "js",
-    "mjs", "ts", "java", "scala", "pl", "rb", "r", "R", "lua", "f90", "ipynb",
+    "mjs", "ts", "java", "scala", "pl", "rb", "r", "R", "lua", "f90", "ipynb", "awk",
 ];
 /// How far into a file a tag is looked for, in bytes.
 const HEAD: usize = 4096;
