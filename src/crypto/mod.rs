@@ -2,6 +2,7 @@
 
 pub mod canonical;
 mod claim;
+mod class_claim;
 mod envelope;
 mod error;
 mod foreign;
@@ -17,6 +18,7 @@ mod trusted;
 mod verifying;
 
 pub use claim::{RebuildClaim, Rebuildable, WHOLE};
+pub use class_claim::ClassClaim;
 pub use envelope::{ENVELOPE_LIMIT, Envelope, STATEMENT_TYPE, Signature, Unknown, Verified};
 pub use error::{Error, Result};
 pub use foreign::ForeignKey;

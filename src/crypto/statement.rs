@@ -21,6 +21,9 @@ pub const REBUILD_V1: &str = "urn:mpkg:rebuild:1";
 /// The predicate of a verdict on parts of a training, which is no rebuild.
 pub const SEGMENTS_V1: &str = "urn:mpkg:segments:1";
 
+/// The predicate of an openness class.
+pub const CLASS_V1: &str = "urn:mpkg:class:1";
+
 /// A statement about a package.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Statement {

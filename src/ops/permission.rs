@@ -18,7 +18,7 @@ impl Catalogue<'_> {
     ) -> Result<Allowed> {
         let described = self.describe(package);
         let mut statements = Vec::new();
-        if policies.ask_about_rebuilds(&described.name) {
+        if policies.ask_others(&described.name) {
             statements = self.statements(&described.name, package)?;
             statements.extend(self.heard.iter().cloned());
         }
@@ -27,8 +27,6 @@ impl Catalogue<'_> {
             package,
             source: described.source,
             pickle_reason: self.pickle_reason(package),
-            // Nobody computes a class yet, so it is known of no package.
-            class: None,
             signed_by: &vouched.signed_by,
             publishers: &vouched.publishers,
             own_keys: &self.trust.own_keys,

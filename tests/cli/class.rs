@@ -202,6 +202,56 @@ fn a_package_is_no_better_than_what_it_is_built_from() {
 }
 
 #[test]
+fn a_policy_takes_the_word_of_those_it_listens_to_for_a_class() {
+    let world = World::new();
+    model(&world, "lm", "MIT", DATA);
+    world.run(["build", "lm"]).succeeds();
+    world.run(["key", "new", "me"]).succeeds();
+    let files = ["lm/dist/lm-1.0.0.src.mpkg", "lm/dist/lm-1.0.0.f32.mpkg"];
+    world.run(["sign", "--key", "me", files[0], files[1]]).succeeds();
+    world.run(["publish", "--create", "--to", "registry", files[0], files[1]]).succeeds();
+    world.write("home/policy.toml", "[default]\nmin-class = \"main\"\n");
+    let install = ["install", "--yes", "lm"];
+    world.run(install).fails_with(&["its class must be main or better, and is not known"]);
+
+    let ran = world.run(["class", "lm@1.0.0", "--attest", "me", "--out", "said"]).succeeds();
+    let statement = "said/lm-1.0.0.f32.mpkg.class.dsse.json";
+    assert!(ran.stdout.ends_with(&format!("Signed: {statement}\n")), "{}", ran.stdout);
+    // It is no statement that somebody can write by hand.
+    world.write("said.json", "{\"class\":\"main\"}");
+    let by_hand = [
+        "attest",
+        "sign",
+        "lm",
+        "--key",
+        "me",
+        "--predicate",
+        "said.json",
+        "--type",
+        "urn:mpkg:class:1",
+    ];
+    world.run(by_hand).fails_with(&["it cannot be written by hand"]);
+    // Handed over it counts, and published it counts without being handed over.
+    world.run(["install", "--yes", "--dry-run", "lm", "--attestation", statement]).succeeds();
+    world.run(install).fails_with(&["is not known"]);
+    world.run(["publish", "--to", "registry", "--attestation", statement]).succeeds();
+    // Nobody else has said it.
+    world.run(["key", "new", "other"]).succeeds();
+    let keys = world.run(["key", "list", "--json"]).json();
+    let keys = keys["keys"].as_array().expect("a list").iter();
+    let other = keys.clone().find(|key| key["name"] == "other").expect("a key")["id"].clone();
+    let by = format!("[default]\nmin-class = \"main\"\nclass-by = [{other}]\n");
+    world.write("home/policy.toml", by);
+    world.run(install).fails_with(&["line 2: its class must be main or better, and is not known"]);
+    world.write("home/policy.toml", "[default]\nmin-class = \"main\"\nclass-by = [\"self\"]\n");
+    world.run(install).succeeds();
+    // A tree has no digest to sign.
+    world.run(["class", "lm/mpkg.toml", "--attest", "me"]).fails_with(&["is no binary package"]);
+    world.write("home/policy.toml", "[default]\nclass-by = [\"nobody\"]\n");
+    world.run(["install", "lm"]).fails_with(&["nobody"]);
+}
+
+#[test]
 fn the_example_model_is_main_once_everything_was_looked_at() {
     let world = World::new();
     trust(&world);

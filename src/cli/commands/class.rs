@@ -5,11 +5,19 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::diff::operand;
 use super::licenses::{section, title};
+use super::rebuild::signing_key;
 use super::trace::subject;
 use super::{Context, Failure, Outcome, ProfileArguments};
+use crate::cli::failure::Plain;
 use crate::cli::outcome::Answer;
+use crate::cli::passphrase::PassphraseArguments;
+use crate::cli::workshop::Workshop;
+use crate::crypto::statement::CLASS_V1;
+use crate::crypto::{KeyName, SigningKey};
 use crate::explain::printable;
+use crate::ops::attest::{About, attest};
 use crate::ops::class::{Classes, Classified, class};
 use crate::ops::licenses::Looking;
 use crate::ops::lineage::Places;
@@ -28,6 +36,14 @@ pub(in crate::cli) struct Arguments {
     /// Fetch what the answer depends on: data, wheels, and the evidence for licences
     #[arg(long)]
     check: bool,
+    /// Sign the class with this key, as a statement to publish beside the package
+    #[arg(long, value_name = "KEY")]
+    attest: Option<KeyName>,
+    /// The folder that the statement is written to
+    #[arg(long, value_name = "DIR", default_value = ".", requires = "attest")]
+    out: PathBuf,
+    #[command(flatten)]
+    passphrase: PassphraseArguments,
     /// Take packages from this package file, folder or source tree; may be given several times
     #[arg(long, value_name = "FILE|DIR")]
     with: Vec<PathBuf>,
@@ -44,6 +60,9 @@ fn word(text: &str) -> Result<Class, String> {
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
+    // A key that cannot be used is known before anything is fetched.
+    let key = arguments.attest.as_ref();
+    let key = key.map(|name| signing_key(name, &arguments.passphrase, context)).transpose()?;
     let client = context.client();
     let places = Places {
         home: &context.home,
@@ -59,9 +78,49 @@ pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Ou
         false => Looking::Here,
     };
     let found = class(&subject(&arguments.subject)?, looking, &places, context.now)?;
+    let signed = match &key {
+        Some(key) => Some(sign(arguments, &found, key, context)?),
+        None => None,
+    };
     let is_enough = arguments.at_least.is_none_or(|least| found.first().class >= least);
     let answer = if is_enough { Answer::Yes } else { Answer::No };
-    Ok(Outcome::done(words(&found), document(&found)).answering(answer))
+    let (mut text, mut document) = (words(&found), document(&found));
+    if let Some(path) = signed {
+        let _ = writeln!(text, "Signed: {}", path.display());
+        document["attestation"] = path.display().to_string().into();
+    }
+    Ok(Outcome::done(text, document).answering(answer))
+}
+
+/// Signs the class that was computed of the very package that is named.
+fn sign(
+    arguments: &Arguments,
+    found: &Classes,
+    key: &SigningKey,
+    context: &Context,
+) -> Result<PathBuf, Failure> {
+    let refused = |message: String, hint: &str| Plain {
+        kind: "no-class-to-sign",
+        message,
+        hint: Some(hint.to_owned()),
+    };
+    let part = &found.licences.parts[0];
+    let Some(predicate) = found.predicate(context.now) else {
+        let message = format!("{} is no binary package that names its source", title(part));
+        return Err(refused(message, "build it, and name what was built").into());
+    };
+    let workshop = Workshop::of(context)?;
+    let about = About::of(&operand(&arguments.subject)?, &workshop.setting())?;
+    if about.package != part.package.package {
+        let message = format!(
+            "the class is that of {}, and {} is what registries have",
+            title(part),
+            about.release
+        );
+        return Err(refused(message, "name the version and variant, or a file").into());
+    }
+    let Arguments { out, .. } = arguments;
+    Ok(attest(&about, (CLASS_V1, predicate), key, out, "class")?)
 }
 
 fn words(found: &Classes) -> String {

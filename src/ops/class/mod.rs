@@ -8,9 +8,12 @@ mod presence;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde_json::{Value as Json, json};
 
 use super::licenses::{self, Licences, Looking};
 use super::lineage::{Gap, Genealogist, Places, Relation, Subject};
+use crate::crypto::statement::package_url;
+use crate::explain::printable;
 use crate::package::Kind;
 use crate::store::CacheUse;
 use crate::study::class::{Class, Fact, Framework, Value, class_of};
@@ -80,6 +83,34 @@ pub fn class(
     let is_model = first.is_some_and(|it| matches!(it.package.kind, Kind::Model | Kind::Adapter));
     let framework = is_model.then(|| framework::of(&licences));
     Ok(Classes { classified, licences, framework })
+}
+
+impl Classes {
+    /// What is signed of the class of the package that was asked about, computed at `now`; none
+    /// where it is no binary package that names its source.
+    #[must_use]
+    pub fn predicate(&self, now: Timestamp) -> Option<Json> {
+        let package = &self.licences.parts.first()?.package;
+        let (source, first) = (package.source?, self.first());
+        let of_fact = |fact: &Fact| {
+            let mut said = json!({
+                "key": fact.key, "value": fact.value, "level": fact.level, "allows": fact.allows,
+                "statement": printable(&fact.statement),
+            });
+            if let Some(about) = &fact.about {
+                said["about"] = printable(about).into();
+            }
+            said
+        };
+        Some(json!({
+            "package": package_url(&package.release()),
+            "package-digest": package.package,
+            "source": source,
+            "class": first.class,
+            "computed": now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "facts": first.facts.iter().map(of_fact).collect::<Vec<_>>(),
+        }))
+    }
 }
 
 /// Adds to the facts of each part those about what it needs, from the bottom up.

@@ -1,6 +1,7 @@
 //! `policy.toml`: what may be installed on this machine, beside what signatures say
 //! (spec/policy.md).
 
+mod class;
 mod read;
 mod rebuild;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use crate::explain::{Explain, printable};
 use crate::fs;
 use crate::package::document::{Diagnostics, Form};
 use crate::package::{Class, Digest, PackageName, Release};
+use class::ClassVoices;
 use rebuild::RebuildRule;
 
 /// The policy's file name.
@@ -43,6 +45,7 @@ struct Policy {
 struct Rules {
     pickle: Option<Ruled<Pickle>>,
     min_class: Option<Ruled<Class>>,
+    class_by: Option<Ruled<ClassVoices>>,
     keys: Option<Ruled<BTreeSet<KeyId>>>,
     rebuild: Option<Ruled<RebuildRule>>,
 }
@@ -74,8 +77,6 @@ pub struct Facts<'a> {
     pub source: Option<Digest>,
     /// Why pickle-based files stand in it, where some do.
     pub pickle_reason: Option<&'a str>,
-    /// Its class; none where nobody has shown one.
-    pub class: Option<Class>,
     /// The publisher keys whose signatures hold.
     pub signed_by: &'a [KeyId],
     /// The keys that may publish the name.
@@ -85,7 +86,7 @@ pub struct Facts<'a> {
     /// Every key that this machine knows.
     pub known_keys: &'a [PublicKey],
     /// The envelopes of statements about the package, from anywhere, none of them believed. They
-    /// are looked at where [`Policies::ask_about_rebuilds`].
+    /// are looked at where [`Policies::ask_others`].
     pub statements: &'a [Vec<u8>],
 }
 
@@ -181,14 +182,16 @@ impl Policies {
         Ok(Self(policies))
     }
 
-    /// Whether a policy asks for rebuilds of `name`, so that what is said about it has to be known.
+    /// Whether a policy asks for what others found out about `name`: rebuilds, or its class.
     #[must_use]
-    pub fn ask_about_rebuilds(&self, name: &PackageName) -> bool {
-        let is_asked = |policy: &Policy| {
-            let rule = policy.rule(name, |rules| rules.rebuild.as_ref());
-            rule.is_some_and(|rule| matches!(rule.value, RebuildRule::Asked(_)))
+    pub fn ask_others(&self, name: &PackageName) -> bool {
+        let asks = |policy: &Policy| {
+            let rebuild = policy.rule(name, |rules| rules.rebuild.as_ref());
+            let class = policy.rule(name, |rules| rules.min_class.as_ref());
+            rebuild.is_some_and(|rule| matches!(rule.value, RebuildRule::Asked(_)))
+                || class.is_some_and(|rule| rule.value > Class::NonFree)
         };
-        self.0.iter().any(is_asked)
+        self.0.iter().any(asks)
     }
 
     /// Checks a package against every policy.
@@ -221,12 +224,21 @@ impl Policy {
             self.rule(name, |rules| rules.pickle.as_ref())
                 .and_then(|rule| broken_pickle(rule, facts)),
             self.rule(name, |rules| rules.min_class.as_ref())
-                .and_then(|rule| broken_class(rule, facts)),
+                .and_then(|rule| broken_class(rule, self.class(facts))),
             self.rule(name, |rules| rules.keys.as_ref()).and_then(|rule| broken_keys(rule, facts)),
         ];
         match broken.into_iter().flatten().next() {
             None => Ok(()),
             Some(broken) => Err(self.forbids(facts, broken, None)),
+        }
+    }
+
+    /// The class of a package, in the words of those whom this policy listens to.
+    fn class(&self, facts: &Facts<'_>) -> Option<Class> {
+        let by = self.rule(&facts.release.name, |rules| rules.class_by.as_ref());
+        match by {
+            Some(by) => by.value.class(facts),
+            None => ClassVoices::default().class(facts),
         }
     }
 
@@ -271,11 +283,11 @@ fn broken_pickle(rule: &Ruled<Pickle>, facts: &Facts<'_>) -> Option<Ruled<String
     Some(Ruled { value: why, line: rule.line })
 }
 
-fn broken_class(rule: &Ruled<Class>, facts: &Facts<'_>) -> Option<Ruled<String>> {
-    if facts.class.unwrap_or(Class::NonFree) >= rule.value {
+fn broken_class(rule: &Ruled<Class>, class: Option<Class>) -> Option<Ruled<String>> {
+    if class.unwrap_or(Class::NonFree) >= rule.value {
         return None;
     }
-    let found = facts.class.map_or("not known", Class::as_str);
+    let found = class.map_or("not known", Class::as_str);
     let why = format!("its class must be {} or better, and is {found}", rule.value.as_str());
     Some(Ruled { value: why, line: rule.line })
 }

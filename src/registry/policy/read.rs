@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::class::ClassVoices;
 use super::rebuild::{Asked, Keys, OnMismatch, RebuildRule, Rebuilder, RebuilderKey, SELF};
 use super::{FORM, Pickle, Policy, Ruled, Rules};
 use crate::crypto::{ForeignKey, KeyId, KeyName};
@@ -54,6 +55,7 @@ fn rules(section: Section<'_>, text: &str, rebuilders: &Rebuilders) -> Rules {
         Pickle::Ask => "ask",
     });
     let min_class = section.word("min-class", Class::ALL, Class::as_str);
+    let class_by = class_by(&section);
     let keys = section.strings("keys");
     let keys = keys.iter().filter_map(|found| section.reader.parse(found));
     let keys: BTreeSet<KeyId> = keys.map(|key| key.value).collect();
@@ -61,11 +63,27 @@ fn rules(section: Section<'_>, text: &str, rebuilders: &Rebuilders) -> Rules {
     let rules = Rules {
         pickle: pickle.map(|value| Ruled { value, line: line("pickle") }),
         min_class: min_class.map(|value| Ruled { value, line: line("min-class") }),
+        class_by: class_by.map(|value| Ruled { value, line: line("class-by") }),
         keys: section.has("keys").then(|| Ruled { value: keys, line: line("keys") }),
         rebuild: rebuild.map(|value| Ruled { value, line: line("rebuild") }),
     };
     section.finish();
     rules
+}
+
+/// Whose word for a class is taken: key ids, and `self`.
+fn class_by(section: &Section<'_>) -> Option<ClassVoices> {
+    section.has("class-by").then(|| {
+        let mut voices = ClassVoices { own: false, keys: BTreeSet::new() };
+        for found in section.strings("class-by") {
+            if found.value == SELF {
+                voices.own = true;
+            } else if let Some(key) = section.reader.parse::<KeyId>(&found) {
+                voices.keys.insert(key.value);
+            }
+        }
+        voices
+    })
 }
 
 /// The rule about rebuilds: the word `exempt`, or a table.
