@@ -306,7 +306,7 @@ files = ["x"]
     fn machine(cpus: usize, features: &[&str]) -> Machine {
         let features = features.iter().map(|&feature| feature.to_owned()).collect();
         let architecture = "x86_64".to_owned();
-        Machine { cpus, features, architecture, ..Machine::here() }
+        Machine { architecture, cpus, features, ..Machine::here() }
     }
 
     fn found(kinds: &[Kind], machine: &Machine) -> (Vec<Variation>, Vec<NotVaried>) {

@@ -183,6 +183,10 @@ fn sums(element: Element, first: &[u8], second: &[u8], tile: &mut Tile) -> Sums 
     let step = element.tile_bytes();
     let mut sums = Sums::default();
     for (first, second) in first.chunks(step).zip(second.chunks(step)) {
+        if let Some(found) = element.whole_tile(first, second) {
+            sums.take_lanes(&found);
+            continue;
+        }
         let length = element.fill(first, second, tile);
         sums.take(tile, length);
     }

@@ -1,10 +1,10 @@
 //! Sums over the elements of two tensors, from which distances follow. Every sum has a fixed
 //! order, so that distances do not depend on how many threads there are.
 
+use super::lanes::{LANES, LaneSums, take_in};
+
 /// How many elements are read at a time: small enough to stay in the nearest cache.
 pub(super) const TILE: usize = 1024;
-/// How many sums run side by side, for the processor's vector units.
-const LANES: usize = 8;
 
 /// The sums of a tensor or a part of it. Elements that are NaN or infinite in either are counted
 /// and left out.
@@ -62,19 +62,17 @@ impl Sums {
         let (first, _) = tile.first[..rest].as_chunks::<LANES>();
         let (second, _) = tile.second[..rest].as_chunks::<LANES>();
         let (difference, _) = tile.difference[..rest].as_chunks::<LANES>();
-        let mut sums = [[0.0_f64; LANES]; 6];
+        let mut sums = [[0.0; LANES]; 6];
         for ((one, other), delta) in first.iter().zip(second).zip(difference) {
             for lane in 0..LANES {
-                let (x, y, d) = (one[lane], other[lane], delta[lane]);
-                sums[0][lane] += x * x;
-                sums[1][lane] += y * y;
-                sums[2][lane] += x * y;
-                sums[3][lane] += d * d;
-                sums[4][lane] += if d == 0.0 { 0.0 } else { 1.0 };
-                let size = d.abs();
-                sums[5][lane] = if size > sums[5][lane] { size } else { sums[5][lane] };
+                take_in(&mut sums, lane, one[lane], other[lane], delta[lane]);
             }
         }
+        self.take_lanes(&sums);
+    }
+
+    /// Takes in the sums of a tile.
+    pub(super) fn take_lanes(&mut self, sums: &LaneSums) {
         let sum = |place: usize| sums[place].iter().sum::<f64>();
         self.first += sum(0);
         self.second += sum(1);

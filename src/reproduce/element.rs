@@ -6,6 +6,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 
 use super::distance::{TILE, Tile};
+use super::lanes::{LaneSums, half, whole_tile};
 use super::quants::QUANTS;
 use crate::formats::gguf::KINDS;
 use crate::formats::{DType, Format};
@@ -152,6 +153,26 @@ impl Element {
         !matches!(self, Self::Opaque(_))
     }
 
+    /// The sums of a whole tile in `first` and `second`, where nothing in it asks for more care:
+    /// the type is an ordinary number and every element is finite.
+    #[expect(clippy::inline_always, reason = "it is made for more than one kind of processor")]
+    #[inline(always)]
+    pub(super) fn whole_tile(self, first: &[u8], second: &[u8]) -> Option<LaneSums> {
+        match self {
+            Self::F64 => whole_tile(first, second, f64::from_le_bytes),
+            Self::F32 | Self::C64 => whole_tile(first, second, |it| f32::from_le_bytes(it).into()),
+            Self::BF16 => whole_tile(first, second, brain),
+            Self::F16 => whole_tile(first, second, |it| half(u16::from_le_bytes(it))),
+            Self::I8 => whole_tile(first, second, |it| i8::from_le_bytes(it).into()),
+            Self::U8 => whole_tile(first, second, |it| u8::from_le_bytes(it).into()),
+            Self::I16 => whole_tile(first, second, |it| i16::from_le_bytes(it).into()),
+            Self::U16 => whole_tile(first, second, |it| u16::from_le_bytes(it).into()),
+            Self::I32 => whole_tile(first, second, |it| i32::from_le_bytes(it).into()),
+            Self::U32 => whole_tile(first, second, |it| u32::from_le_bytes(it).into()),
+            _ => None,
+        }
+    }
+
     /// Fills `tile` with the elements in `first` and `second`, at most [`Element::tile_bytes`] of
     /// each, and says how many there are.
     #[expect(clippy::inline_always, reason = "it is made for more than one kind of processor")]
@@ -176,9 +197,7 @@ impl Element {
         match self {
             Self::F64 => each(bytes, into, f64::from_le_bytes),
             Self::F32 | Self::C64 => each(bytes, into, |it| f32::from_le_bytes(it).into()),
-            Self::BF16 => each(bytes, into, |it| {
-                f32::from_bits(u32::from(u16::from_le_bytes(it)) << 16).into()
-            }),
+            Self::BF16 => each(bytes, into, brain),
             Self::F16 => halves(bytes, into),
             Self::Small(place) => {
                 let values = &SMALL_VALUES[place];
@@ -196,6 +215,13 @@ impl Element {
             Self::Opaque(_) => 0,
         }
     }
+}
+
+/// A bfloat16: the upper half of a single.
+#[expect(clippy::inline_always, reason = "it is made for more than one kind of processor")]
+#[inline(always)]
+fn brain(bytes: [u8; 2]) -> f64 {
+    f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16).into()
 }
 
 fn block_bytes(format: Format, name: &str) -> usize {

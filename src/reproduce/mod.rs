@@ -6,6 +6,7 @@ mod contents;
 mod distance;
 mod element;
 mod error;
+mod lanes;
 mod quants;
 mod shards;
 mod tensors;

@@ -113,7 +113,7 @@ fn q5_1(block: &[u8], into: &mut [f64]) {
     }
 }
 
-/// Two bits of each element of the types Q2_K and Q3_K, sixteen at a time: which sixteen, and
+/// Two bits of each element of the types `Q2_K` and `Q3_K`, sixteen at a time: which sixteen, and
 /// where the bits lie.
 fn pairs_of_bits(stored: &[u8]) -> impl Iterator<Item = (usize, impl Iterator<Item = u8>)> {
     (0..16).map(move |part| {
@@ -134,7 +134,7 @@ fn q2_k(block: &[u8], into: &mut [f64]) {
     }
 }
 
-/// The sixteen scales of six bits of a block of Q3_K.
+/// The sixteen scales of six bits of a block of `Q3_K`.
 fn q3_scale(stored: &[u8], part: usize) -> f64 {
     let low = if part < 8 { stored[part] & 15 } else { stored[part - 8] >> 4 };
     let high = stored[8 + part % 4] >> (part / 4 * 2) & 3;
@@ -153,7 +153,7 @@ fn q3_k(block: &[u8], into: &mut [f64]) {
     }
 }
 
-/// The scale and the least value, of six bits each, of a part of 32 elements of Q4_K and Q5_K.
+/// The scale and the least value, of six bits each, of a part of 32 elements of `Q4_K` and `Q5_K`.
 fn scale_and_least(stored: &[u8], part: usize) -> (f64, f64) {
     let (scale, least) = match part {
         0..4 => (stored[part] & 63, stored[part + 4] & 63),
@@ -165,7 +165,7 @@ fn scale_and_least(stored: &[u8], part: usize) -> (f64, f64) {
     (f64::from(scale), f64::from(least))
 }
 
-/// Q4_K and Q5_K: eight parts of 32 elements; `high` has the fifth bits.
+/// `Q4_K` and `Q5_K`: eight parts of 32 elements; `high` has the fifth bits.
 fn with_parts(block: &[u8], high: Option<&[u8]>, low: &[u8], into: &mut [f64]) {
     let (scale, least) = (half_at(block, 0), half_at(block, 2));
     for (part, places) in into.chunks_exact_mut(32).enumerate() {
@@ -224,7 +224,7 @@ fn iq4_xs(block: &[u8], into: &mut [f64]) {
 fn third(stored: u8, digit: usize) -> f64 {
     const POWERS: [u8; 5] = [1, 3, 9, 27, 81];
     let shifted = stored.wrapping_mul(POWERS[digit]);
-    f64::from(u16::from(shifted) * 3 >> 8) - 1.0
+    f64::from((u16::from(shifted) * 3) >> 8) - 1.0
 }
 
 fn tq1_0(block: &[u8], into: &mut [f64]) {

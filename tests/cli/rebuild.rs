@@ -4,6 +4,7 @@ use std::path::Path;
 
 use mpkg::crypto::statement::{PROVENANCE_V1, REBUILD_V1, Statement};
 use mpkg::crypto::{Envelope, PublicKey};
+use mpkg::fs::Lock;
 use serde_json::{Value, json};
 
 use crate::support::packages::repack;
@@ -304,4 +305,19 @@ fn a_package_that_is_not_bitwise_is_not_called_so() {
     let record: Value = serde_json::from_str(&record).unwrap();
     assert_eq!(record["checked"], "identical");
     assert_eq!(record["tainted"], json!([]));
+}
+
+#[test]
+fn what_a_killed_rebuild_has_left_goes_with_the_next() {
+    let world = World::new();
+    build(&world, "0 plain", "");
+    let left = world.write("home/cache/comparisons/.staging-old/model.safetensors", "half a model");
+    let other = Lock::share(&world.path("home/cache/comparisons/lock"), || {}).unwrap();
+    world.run(["-q", "rebuild", PACKAGE]).succeeds();
+    assert!(left.exists(), "somebody else may still be reading it");
+    drop(other);
+    world.run(["-q", "rebuild", PACKAGE]).succeeds();
+    let entries = std::fs::read_dir(world.path("home/cache/comparisons")).unwrap();
+    let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["lock"]);
 }

@@ -1,6 +1,7 @@
 //! What a command in the sandbox can and cannot do, tried by real programs.
 
 mod cell;
+mod conditions;
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;

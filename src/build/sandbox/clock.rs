@@ -6,7 +6,7 @@
 //! there, which asks the kernel and then adds the difference.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 
 use super::system::{self, Stop};
@@ -60,10 +60,10 @@ impl Clock {
     /// Changes the code of a program that is about to begin. One of another kind of machine (32
     /// bits) keeps its clock.
     fn change(self, process: i32) -> io::Result<()> {
-        let vdso = Vdso::of(&process.to_string())?;
-        if !vdso.is_known() {
+        if has_32_bits(process)? {
             return Ok(());
         }
+        let vdso = Vdso::of(&process.to_string())?;
         let changed = vdso.changed(self.ahead).ok_or(io::ErrorKind::Unsupported)?;
         let (old, _) = vdso.bytes.as_chunks::<8>();
         let (new, _) = changed.as_chunks::<8>();
@@ -74,6 +74,13 @@ impl Clock {
         }
         Ok(())
     }
+}
+
+/// Whether a process runs a program of 32 bits.
+fn has_32_bits(process: i32) -> io::Result<bool> {
+    let mut start = [0; 5];
+    File::open(format!("/proc/{process}/exe"))?.read_exact(&mut start)?;
+    Ok(start == *b"\x7fELF\x01")
 }
 
 /// The code that the kernel maps into a program.
@@ -131,12 +138,13 @@ impl Vdso {
     /// Where the header of the first segment of a kind lies.
     fn segment(&self, kind: u64) -> Option<usize> {
         let (first, count) = (self.place::<8>(32)?, self.place::<2>(56)?);
-        (0..count).map(|number| first + number * 56).find(|at| self.number::<4>(*at) == Some(kind))
+        let mut headers = (0..count).map_while(|number| first.checked_add(number * 56));
+        headers.find(|at| self.number::<4>(*at) == Some(kind))
     }
 
     /// How much of it is loaded, in whole words.
     fn length(&self) -> Option<usize> {
-        let length = self.place::<8>(self.segment(1)? + 40)?.next_multiple_of(8);
+        let length = self.place::<8>(self.segment(1)? + 40)?.checked_next_multiple_of(8)?;
         (length <= LONGEST).then_some(length)
     }
 
@@ -155,7 +163,7 @@ impl Vdso {
         const NAMES: u64 = 5;
         let (symbols, names) = (self.dynamic(SYMBOLS)?, self.dynamic(NAMES)?);
         // The names follow upon the symbols.
-        (symbols..names).step_by(24).find_map(|at| {
+        (symbols..names.min(self.bytes.len())).step_by(24).find_map(|at| {
             let found = names.checked_add(self.place::<4>(at)?)?;
             let found = self.bytes.get(found..)?.split(|byte| *byte == 0).next()?;
             let function = (self.place::<8>(at + 8)?, self.place::<8>(at + 16)?);

@@ -4,6 +4,7 @@
 mod document;
 mod page;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::subject::{Graded, Subject, grade};
@@ -178,12 +179,11 @@ pub fn vary(
     setting.progress.note("Control: nothing is changed");
     let (control, subject, package) = again(subject, options, setting, executor)?;
     let series = Series { subject, package, control: &control, options, setting };
-    let repeated = match control.comparison.verdict {
-        Verdict::Identical => None,
-        _ => {
-            setting.progress.note("Control, once more: the first differs from what was released");
-            Some(series.trial(None, executor)?)
-        }
+    let repeated = if control.comparison.verdict == Verdict::Identical {
+        None
+    } else {
+        setting.progress.note("Control, once more: the first differs from what was released");
+        Some(series.trial(None, executor)?)
     };
     say_cost(variations.len(), control.record.seconds.total(), setting);
     let mut trials = Vec::new();
@@ -204,7 +204,7 @@ pub fn vary(
         }
     }
     let report = control.report.with_extension("").with_extension("vary.html");
-    let varied = Varied { repeated, trials, not_varied, report, control };
+    let varied = Varied { control, repeated, trials, not_varied, report };
     write_atomically(&varied.report, page::page(&varied).as_bytes())?;
     Ok(varied)
 }
@@ -332,9 +332,10 @@ fn difference(file: &FileFacts) -> String {
     if let (Some(most), Some(cosine)) = (weights.max_abs, weights.min_cosine) {
         let relative = weights.relative_l2.map_or_else(|| "infinite".to_owned(), short);
         let most = short(most);
-        words.push_str(&format!(
+        let _ = write!(
+            words,
             "; relative L2 {relative}; largest difference {most}; smallest cosine {cosine}"
-        ));
+        );
     }
     words
 }
