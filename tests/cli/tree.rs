@@ -101,3 +101,13 @@ fn why_names_what_was_built_with_a_package() {
     );
     world.run(["why", "nothing-of-it"]).fails_with(&["nothing-of-it"]);
 }
+
+#[test]
+fn digests_are_shown_in_full_for_advisories() {
+    let world = World::new();
+    world.run(["init", "lm", "--kind", "model"]).succeeds();
+    let data = std::fs::read(world.path("lm/data/train.txt")).expect("the data");
+    let digest = mpkg::package::Digest::of(&data).to_string();
+    assert!(!world.run(["tree", "lm"]).succeeds().stdout.contains(&digest));
+    assert!(world.run(["tree", "lm", "--digests"]).succeeds().stdout.contains(&digest));
+}

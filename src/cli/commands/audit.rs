@@ -115,7 +115,10 @@ fn words(audited: &Audited, known: &[KnownKey]) -> String {
     text
 }
 
-/// What mends it, and by which commands.
+/// The command that begins a rebuild on other packages.
+const REBUILD: &str = "mpkg source";
+
+/// What mends it, and by which command.
 fn remedy(audited: &Audited, at: usize, finding: &Finding) -> Vec<String> {
     let root = &audited.graph.pieces[finding.path[0]].release;
     let end = &audited.graph.pieces[finding.path[finding.path.len() - 1]].release;
@@ -140,12 +143,12 @@ fn remedy(audited: &Audited, at: usize, finding: &Finding) -> Vec<String> {
                 Some(version) => format!("{} {version} or newer", end.name),
                 None => format!("a mended {}", end.name),
             };
-            lines.push(format!("{name} is to be built anew with {with}: mpkg fetch, mpkg build"));
+            lines.push(format!("{name} is to be built anew with {with}: {REBUILD} {name}"));
         }
         Cause::Data { name: data, .. } => {
             lines.push(format!(
-                "{} is to be built anew without data {data}, then what was built from it",
-                end.name
+                "{end_name} is to be built anew without data {data}, and then what was built from it: {REBUILD} {end_name}",
+                end_name = end.name
             ));
         }
     }

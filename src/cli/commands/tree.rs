@@ -23,6 +23,9 @@ pub(in crate::cli) struct Arguments {
     /// the first digits of a digest
     #[arg(short, long, value_name = "PART")]
     invert: Option<String>,
+    /// Show digests in full
+    #[arg(long)]
+    digests: bool,
     /// Draw it, as a page of its own
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -55,16 +58,36 @@ pub(in crate::cli) fn run(arguments: &Arguments, context: &Context) -> Result<Ou
         Some(part) => (tree.inverted(), tree.find(part)?),
         None => (tree, vec![0]),
     };
-    let mut drawing = Drawing { tree: &shown, seen: BTreeSet::new(), text: String::new() };
+    let digests = if arguments.digests { Digests::Full } else { Digests::Short };
+    let mut drawing = Drawing { tree: &shown, digests, seen: BTreeSet::new(), text: String::new() };
     for root in &roots {
         drawing.node(*root, "");
     }
     Ok(Outcome::done(drawing.text, document(&shown, &roots)))
 }
 
+/// How digests are shown.
+#[derive(Clone, Copy)]
+enum Digests {
+    /// Their first digits.
+    Short,
+    /// All of them.
+    Full,
+}
+
+impl Digests {
+    fn show(self, digest: Digest) -> String {
+        match self {
+            Self::Short => digest.short(),
+            Self::Full => digest.to_string(),
+        }
+    }
+}
+
 /// A tree that is being drawn in text.
 struct Drawing<'a> {
     tree: &'a Tree,
+    digests: Digests,
     seen: BTreeSet<usize>,
     text: String,
 }
@@ -75,7 +98,12 @@ impl Drawing<'_> {
         let node = &self.tree.nodes[at];
         let is_new = self.seen.insert(at);
         let repeated = !is_new && !node.needs.is_empty();
-        let _ = writeln!(self.text, "{}{}", line(node), if repeated { "  (*)" } else { "" });
+        let _ = writeln!(
+            self.text,
+            "{}{}",
+            line(node, self.digests),
+            if repeated { "  (*)" } else { "" }
+        );
         if repeated {
             return;
         }
@@ -99,12 +127,11 @@ impl Drawing<'_> {
     }
 }
 
-fn line(node: &Node) -> String {
-    let digest = |digest: Option<Digest>| digest.map(|it| it.short());
+fn line(node: &Node, digests: Digests) -> String {
     match &node.what {
         What::Package { package, steps, .. } => {
             let mut parts = vec![package.release().to_string(), package.kind.to_string()];
-            parts.extend(digest(node.digest()));
+            parts.extend(node.digest().map(|digest| digests.show(digest)));
             if !steps.is_empty() {
                 let steps: Vec<&str> = steps.iter().map(crate::package::PartName::as_str).collect();
                 parts.push(format!("by {}", steps.join(", ")));
@@ -116,7 +143,7 @@ fn line(node: &Node) -> String {
             material.name,
             material.role.as_str(),
             material.license,
-            material.digest.short(),
+            digests.show(material.digest),
             printable(&material.from),
         ),
     }
