@@ -34,6 +34,9 @@ pub struct DataInput {
     pub name: PartName,
     /// The digest of its file; of a folder or a sharded set, of its listing.
     pub sha256: Digest,
+    /// What is said of withdrawn records, where there are some.
+    #[serde(default)]
+    pub records: Option<Value>,
 }
 
 /// A package that went into another.

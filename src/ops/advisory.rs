@@ -11,8 +11,8 @@ use crate::explain::Explain;
 use crate::fs;
 use crate::net::Client;
 use crate::package::advisory::{
-    Advisory, AdvisoryId, Affected, InvalidRange, Justification, LONGEST_ADVISORY, Product, Range,
-    Status, Vex, VexStatement,
+    Advisory, AdvisoryId, Affected, AffectedData, InvalidRange, Justification, LONGEST_ADVISORY,
+    Product, Range, Status, Vex, VexStatement,
 };
 use crate::package::{Digest, PackageName, PackageVersion, Requirement};
 use crate::registry::{self, AdvisoryEntry, Notice, NoticeError, Selection, layout};
@@ -30,7 +30,7 @@ pub struct NewAdvisory {
     /// The version that mends it.
     pub fixed: Option<PackageVersion>,
     /// Data that is affected.
-    pub data: Vec<Digest>,
+    pub data: Vec<AffectedData>,
     /// One line that says what is wrong.
     pub summary: String,
     /// All that there is to say.

@@ -1,7 +1,10 @@
 //! The pieces of data that a package of a lineage was made from.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use super::lineage::Part;
-use crate::build::data::{Fetcher, Result, shown};
+use crate::build::data::{Exclusions, Fetcher, Result, shown};
 use crate::net::Client;
 use crate::package::manifest::{DataReference, DataRole, DataSource};
 use crate::package::{Digest, PartName};
@@ -15,6 +18,8 @@ pub struct Material {
     pub digest: Digest,
     /// The digests of the files of a sharded set.
     pub shards: Vec<Digest>,
+    /// The records that are withdrawn from it by their digests.
+    pub withdrawn: BTreeSet<Digest>,
     /// Its licence.
     pub license: String,
     /// What it is used for.
@@ -38,10 +43,14 @@ impl Material {
 pub fn materials(part: &Part, client: &Client) -> Result<Vec<Material>> {
     let Some(tree) = &part.tree else { return Ok(Vec::new()) };
     let fetcher = Fetcher::new(tree.root(), client);
-    tree.manifest().data.iter().map(|reference| material(reference, &fetcher)).collect()
+    tree.manifest()
+        .data
+        .iter()
+        .map(|reference| material(reference, tree.root(), &fetcher))
+        .collect()
 }
 
-fn material(reference: &DataReference, fetcher: &Fetcher<'_>) -> Result<Material> {
+fn material(reference: &DataReference, root: &Path, fetcher: &Fetcher<'_>) -> Result<Material> {
     let (digest, shards) = match &reference.source {
         DataSource::Fetched { sha256, .. } => (*sha256, Vec::new()),
         DataSource::InTree { .. } => (fetcher.digest(reference)?, Vec::new()),
@@ -55,6 +64,7 @@ fn material(reference: &DataReference, fetcher: &Fetcher<'_>) -> Result<Material
         name: reference.name.clone(),
         digest,
         shards,
+        withdrawn: Exclusions::read(root, reference)?.records().collect(),
         license: reference.license.clone(),
         role: reference.role,
         from: from(reference),

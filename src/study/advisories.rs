@@ -33,6 +33,30 @@ pub struct PieceData {
     pub name: PartName,
     /// Its digest, and those of its files.
     pub digests: Vec<Digest>,
+    /// What was taken out of it.
+    pub withdrawn: Withdrawn,
+}
+
+/// The records that were taken out of a piece of data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// These, by their digests.
+    Records(BTreeSet<Digest>),
+    /// Some; which is not known.
+    Some,
+}
+
+impl PieceData {
+    /// The digest by which `advisory` names this data, if what is to blame may still be in it.
+    fn named_by(&self, advisory: &Advisory) -> Option<Digest> {
+        let blames = |digest: &&Digest| {
+            advisory.of_data(**digest).any(|data| match &self.withdrawn {
+                Withdrawn::Records(withdrawn) => !data.is_mended_by(withdrawn),
+                Withdrawn::Some => data.records.is_empty(),
+            })
+        };
+        self.digests.iter().find(blames).copied()
+    }
 }
 
 /// A package that an advisory concerns.
@@ -181,8 +205,8 @@ impl Trial<'_> {
             return Some(Cause::Version { fixed });
         }
         piece.data.iter().find_map(|data| {
-            let named = data.digests.iter().find(|digest| self.advisory.names_data(**digest));
-            named.map(|digest| Cause::Data { name: data.name.clone(), digest: *digest })
+            let named = data.named_by(self.advisory);
+            named.map(|digest| Cause::Data { name: data.name.clone(), digest })
         })
     }
 
@@ -215,6 +239,7 @@ mod tests {
         let data = data.iter().map(|word| PieceData {
             name: word.parse().unwrap(),
             digests: vec![Digest::of(word.as_bytes())],
+            withdrawn: Withdrawn::Records(BTreeSet::new()),
         });
         let digest = Some(Digest::of(name.as_bytes()));
         Piece { release, digest, data: data.collect(), needs: needs.to_vec() }
@@ -274,6 +299,24 @@ mod tests {
         assert_eq!(affected(&judged), [vec![1, 2]]);
         let fixed = vec!["1.0.1".parse().unwrap()];
         assert_eq!(judged.findings[0].cause, Cause::Version { fixed });
+    }
+
+    #[test]
+    fn data_without_the_records_to_blame_is_mended() {
+        let (bad, other) = (Digest::of(b"bad"), Digest::of(b"other"));
+        let named = json!({"sha256": Digest::of(b"letters"), "records": [bad]});
+        let advisory = advisory(&json!({"database_specific": {"data": [named]}}));
+        let found = |withdrawn: Withdrawn, advisory: &Advisory| {
+            let mut graph = graph();
+            graph.pieces[3].data[1].withdrawn = withdrawn;
+            judge(&graph, &[3], std::slice::from_ref(advisory), &[]).findings.len()
+        };
+        assert_eq!(found(Withdrawn::Records(BTreeSet::from([other])), &advisory), 1);
+        assert_eq!(found(Withdrawn::Records(BTreeSet::from([other, bad])), &advisory), 0);
+        assert_eq!(found(Withdrawn::Some, &advisory), 0);
+        // Where all of it is to blame, nothing but leaving it out mends it.
+        assert_eq!(found(Withdrawn::Records(BTreeSet::from([bad])), &by_data("letters")), 1);
+        assert_eq!(found(Withdrawn::Some, &by_data("letters")), 1);
     }
 
     #[test]

@@ -415,3 +415,43 @@ for name in sys.argv[2:]:
     judge.current_dir(world.root()).args(["-c", program]).arg(schema);
     Finished::of(judge.args(["a.json", "b.json", "c.json"])).succeeds();
 }
+
+#[test]
+fn a_rebuild_without_the_records_to_blame_is_mended() {
+    let world = World::new();
+    let lines = "A line that may stay.\nA line that its author withdrew.\nAnother that may stay.\n";
+    corpus(&world, "1.0.0", lines);
+    world.write(
+        "corpus/mpkg.toml",
+        std::fs::read_to_string(world.path("corpus/mpkg.toml"))
+            .unwrap()
+            .replace("path = \"page.txt\"", "path = \"page.txt\"\nrecords = \"lines\""),
+    );
+    release(&world, "corpus");
+    let data = mpkg::package::Digest::of(lines.as_bytes()).to_string();
+    let record = mpkg::package::Digest::of(b"A line that its author withdrew.").to_string();
+    publish(&world, &advise(&world, &["--data", &data, "--record", &record])).succeeds();
+    assert_eq!(audit(&world, &["corpus"]).0, 1);
+    world.with_registry(["install", "corpus"]).succeeds();
+
+    world
+        .run(["exclude", "page", "--record", &record, "--reason", "Withdrawn", "--tree", "corpus"])
+        .succeeds();
+    let manifest = std::fs::read_to_string(world.path("corpus/mpkg.toml")).expect("a manifest");
+    world.write("corpus/mpkg.toml", manifest.replace("1.0.0", "1.0.1"));
+    release(&world, "corpus");
+    let said = world.with_registry(["audit"]);
+    assert_eq!(said.code, 1);
+    assert!(
+        said.stdout.contains("corpus 1.0.1 (text) is not affected: mpkg upgrade"),
+        "{}",
+        said.stdout
+    );
+    let upgraded = world.with_registry(["upgrade"]).succeeds();
+    assert!(!upgraded.stderr.contains("is affected by"), "{}", upgraded.stderr);
+    let (code, found) = audit(&world, &[]);
+    assert_eq!((code, paths(&found)), (0, vec![]), "{found:#}");
+    // Where all of the data is to blame, this mends nothing.
+    publish(&world, &advise(&world, &["--data", &data])).succeeds();
+    assert_eq!(audit(&world, &[]).0, 1);
+}

@@ -107,6 +107,16 @@ impl Exclusions {
         self.lists.is_empty()
     }
 
+    /// The records that are withdrawn by their digests; those that match an expression are not
+    /// known without the data.
+    pub fn records(&self) -> impl Iterator<Item = Digest> + '_ {
+        let digests = self.rules().map(|rule| match rule {
+            Rule::Records(digests) => digests.as_slice(),
+            Rule::Match(_) => &[],
+        });
+        digests.flatten().copied()
+    }
+
     fn rules(&self) -> impl Iterator<Item = &Rule> {
         self.lists.iter().flat_map(|list| &list.rules)
     }

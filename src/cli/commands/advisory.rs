@@ -12,7 +12,9 @@ use crate::crypto::KeyName;
 use crate::explain::printable;
 use crate::ops::advisory::{self, Listed, NewAdvisory, NewVex, ProductName, Revision};
 use crate::ops::key;
-use crate::package::advisory::{Advisory, AdvisoryId, Justification, Product, Status};
+use crate::package::advisory::{
+    Advisory, AdvisoryId, AffectedData, Justification, Product, Status,
+};
 use crate::package::{Digest, PackageName, PackageVersion, Requirement};
 use crate::registry::Notice;
 
@@ -58,6 +60,10 @@ struct New {
     /// Data that is affected, by the SHA-256 that stands in manifests; may be given several times
     #[arg(long, value_name = "SHA256")]
     data: Vec<Digest>,
+    /// The records of that data that are to blame, by their SHA-256: data from which all of them are
+    /// withdrawn (`mpkg exclude --record`) is mended. May be given several times
+    #[arg(long, value_name = "SHA256", requires = "data")]
+    record: Vec<Digest>,
     /// One line that says what is wrong
     #[arg(long, value_name = "TEXT")]
     summary: String,
@@ -200,12 +206,14 @@ fn make(new: New, context: &Context) -> Result<Outcome, Failure> {
         let all = advisory::list(&context.home, &context.registries()?, &context.client())?;
         all.into_iter().map(|listed| listed.entry.id).collect()
     };
+    let (records, data) = (new.record, new.data.into_iter());
+    let data = data.map(|digest| AffectedData { digest, records: records.clone() });
     let wanted = NewAdvisory {
         id: new.id,
         package: new.package,
         versions: new.versions,
         fixed: new.fixed,
-        data: new.data,
+        data: data.collect(),
         summary: new.summary,
         details: new.details,
         severity: new.severity,

@@ -1,6 +1,8 @@
 //! What is known on this machine alone of what packages were built from, for warnings that cost
 //! next to nothing.
 
+use std::collections::BTreeSet;
+
 use super::records::{Records, Unread};
 use crate::build::inputs::{Inputs, PackageInput};
 use crate::ops::catalogue::Catalogue;
@@ -9,7 +11,7 @@ use crate::ops::why::inputs_of;
 use crate::package::advisory::AdvisoryId;
 use crate::package::{Digest, INPUTS_PATH};
 use crate::store::{Home, InstalledPackage};
-use crate::study::advisories::{Cause, Graph, Piece, PieceData, judge};
+use crate::study::advisories::{Cause, Graph, Piece, PieceData, Withdrawn, judge};
 
 /// A package that an advisory concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,19 +77,34 @@ fn graph(home: &Home, packages: &[&InstalledPackage]) -> Graph {
         let needs: Vec<usize> =
             (0..packages.len()).filter(|at| *at != place && meets(at)).collect();
         graph.pieces[place].needs = needs;
-        add_inputs(&mut graph, place, package, home);
+        add_inputs(&mut graph, place, package, home, &Withdrawn::Some);
     }
     graph
 }
 
 /// Adds to a piece of `graph` what the package itself says went into it, and the same of these as
 /// far as they lie on this machine.
-pub(super) fn add_inputs(graph: &mut Graph, place: usize, package: &InstalledPackage, home: &Home) {
+///
+/// They say of data that records were withdrawn, not which: `withdrawn` is what is made of that.
+pub(super) fn add_inputs(
+    graph: &mut Graph,
+    place: usize,
+    package: &InstalledPackage,
+    home: &Home,
+    withdrawn: &Withdrawn,
+) {
     let Some(inputs) = inputs_of(home, package) else { return };
     let mut open = vec![(place, inputs)];
     while let Some((place, inputs)) = open.pop() {
         let data = inputs.data.into_iter();
-        let data = data.map(|one| PieceData { name: one.name, digests: vec![one.sha256] });
+        let data = data.map(|one| PieceData {
+            name: one.name,
+            digests: vec![one.sha256],
+            withdrawn: match one.records {
+                Some(_) => withdrawn.clone(),
+                None => Withdrawn::Records(BTreeSet::new()),
+            },
+        });
         graph.pieces[place].data.extend(data);
         for input in inputs.dependencies {
             let (at, is_new) = piece_of(graph, &input);

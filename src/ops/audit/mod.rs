@@ -3,6 +3,7 @@
 mod local;
 mod records;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::advisory;
@@ -15,7 +16,9 @@ use crate::package::advisory::Advisory;
 use crate::package::{Digest, PackageType, Release, Requirement};
 use crate::resolve::Wish;
 use crate::store::CacheUse;
-use crate::study::advisories::{Cleared, Finding, Graph, Judged, Piece, PieceData, judge};
+use crate::study::advisories::{
+    Cleared, Finding, Graph, Judged, Piece, PieceData, Withdrawn, judge,
+};
 
 pub use local::{Warning, path_words, warnings};
 pub use records::{Origin, Records, Unread};
@@ -193,6 +196,7 @@ fn graph(lineage: &Lineage, places: &Places<'_>) -> (Graph, Vec<Gap>) {
         let data = data.into_iter().map(|material| PieceData {
             name: material.name,
             digests: std::iter::once(material.digest).chain(material.shards).collect(),
+            withdrawn: Withdrawn::Records(material.withdrawn),
         });
         graph.pieces.push(Piece {
             release: part.package.release(),
@@ -203,7 +207,9 @@ fn graph(lineage: &Lineage, places: &Places<'_>) -> (Graph, Vec<Gap>) {
     }
     for (place, part) in lineage.parts.iter().enumerate() {
         if part.tree.is_none() {
-            local::add_inputs(&mut graph, place, &part.package, places.home);
+            // Which records were withdrawn is not known, and nothing is taken on trust.
+            let none = Withdrawn::Records(BTreeSet::new());
+            local::add_inputs(&mut graph, place, &part.package, places.home, &none);
         }
     }
     (graph, gaps)

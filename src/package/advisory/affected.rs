@@ -1,6 +1,7 @@
 //! What an advisory says is affected: versions of a package, or data by its digest.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -19,8 +20,39 @@ pub struct Affected {
     pub versions: Vec<PackageVersion>,
     /// Ranges of versions.
     pub ranges: Vec<Range>,
-    /// Data, by the SHA-256 of its file.
-    pub data: Vec<Digest>,
+    /// Data.
+    pub data: Vec<AffectedData>,
+}
+
+/// Data that is affected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AffectedData {
+    /// The SHA-256 of its file.
+    pub digest: Digest,
+    /// The records of it that are to blame; none where it is all of it.
+    pub records: Vec<Digest>,
+}
+
+impl AffectedData {
+    /// All of the data with this digest.
+    #[must_use]
+    pub const fn whole(digest: Digest) -> Self {
+        Self { digest, records: Vec::new() }
+    }
+
+    /// Whether what is to blame is gone where `withdrawn` are the records that were taken out.
+    #[must_use]
+    pub fn is_mended_by(&self, withdrawn: &BTreeSet<Digest>) -> bool {
+        !self.records.is_empty() && self.records.iter().all(|record| withdrawn.contains(record))
+    }
+
+    fn to_json(&self) -> Value {
+        let mut value = json!({ "sha256": self.digest });
+        if !self.records.is_empty() {
+            value["records"] = json!(self.records);
+        }
+        value
+    }
 }
 
 /// A range of versions: events that begin and end it.
@@ -80,7 +112,7 @@ impl Affected {
             }
         };
         let specific = object.object("database_specific", faults);
-        let data = specific.map(|it| digests(&it, faults)).unwrap_or_default();
+        let data = specific.map(|it| self::data(&it, faults)).unwrap_or_default();
         let versions = object.texts("versions", faults);
         let versions = versions.into_iter().filter_map(|text| match text.parse() {
             Ok(version) => Some(version),
@@ -116,21 +148,28 @@ impl Affected {
             value["versions"] = json!(self.versions);
         }
         if !self.data.is_empty() {
-            let one = |digest: &Digest| json!({ "sha256": digest });
-            let data: Vec<Value> = self.data.iter().map(one).collect();
+            let data: Vec<Value> = self.data.iter().map(AffectedData::to_json).collect();
             value["database_specific"] = json!({ "data": data });
         }
         value
     }
 }
 
-fn digests(specific: &Object<'_>, faults: &mut Vec<Fault>) -> Vec<Digest> {
-    let mut digests = Vec::new();
+fn data(specific: &Object<'_>, faults: &mut Vec<Fault>) -> Vec<AffectedData> {
+    let mut found = Vec::new();
     for data in specific.objects("data", faults) {
         data.needed("sha256", faults);
-        digests.extend(data.parsed::<Digest>("sha256", faults));
+        let mut records = Vec::new();
+        for text in data.texts("records", faults) {
+            match text.parse() {
+                Ok(digest) => records.push(digest),
+                Err(error) => data.fault("records", format!("{error}"), faults),
+            }
+        }
+        let digest = data.parsed("sha256", faults);
+        found.extend(digest.map(|digest| AffectedData { digest, records }));
     }
-    digests
+    found
 }
 
 impl Range {

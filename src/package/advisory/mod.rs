@@ -5,7 +5,7 @@ mod affected;
 mod vex;
 mod words;
 
-pub use affected::{Affected, ECOSYSTEM, Event, InvalidRange, Range};
+pub use affected::{Affected, AffectedData, ECOSYSTEM, Event, InvalidRange, Range};
 pub use vex::{Justification, Product, Status, Vex, VexStatement};
 pub use words::Fault;
 
@@ -249,10 +249,10 @@ impl Advisory {
         self.affected.iter().find(|one| one.names(name, version))
     }
 
-    /// Whether it names this data.
-    #[must_use]
-    pub fn names_data(&self, digest: Digest) -> bool {
-        self.affected.iter().any(|one| one.data.contains(&digest))
+    /// What it says of the data with this digest.
+    pub fn of_data(&self, digest: Digest) -> impl Iterator<Item = &AffectedData> {
+        let data = self.affected.iter().flat_map(|one| &one.data);
+        data.filter(move |one| one.digest == digest)
     }
 
     /// The packages that it names, each once.
@@ -268,7 +268,8 @@ impl Advisory {
     /// The data that it names, each once.
     #[must_use]
     pub fn data(&self) -> Vec<Digest> {
-        let mut data: Vec<Digest> = self.affected.iter().flat_map(|one| one.data.clone()).collect();
+        let mut data: Vec<Digest> =
+            self.affected.iter().flat_map(|one| &one.data).map(|one| one.digest).collect();
         data.sort_unstable();
         data.dedup();
         data
@@ -336,7 +337,8 @@ mod tests {
         let entry = advisory.of_package(&name, &"1.0.0".parse().unwrap()).unwrap();
         assert_eq!(entry.fixed().map(ToString::to_string).collect::<Vec<_>>(), ["1.0.1"]);
         assert!(advisory.of_package(&name, &"1.0.1".parse().unwrap()).is_none());
-        assert!(advisory.names_data(Digest::of(b"x")) && !advisory.names_data(Digest::of(b"y")));
+        let named = |text: &[u8]| advisory.of_data(Digest::of(text)).count();
+        assert_eq!((named(b"x"), named(b"y")), (1, 0));
         assert_eq!(advisory.severity.as_deref(), Some("high"));
         let again = Advisory::read(&advisory.to_json()).unwrap();
         assert_eq!(again, advisory);
