@@ -145,7 +145,7 @@ fn enough_good_rebuilds_let_a_package_in() {
         shown,
         str![[r#"
 error: lm 1.0.0 (f32) is forbidden by [ROOT]/home/policy.toml, line 1: 2 rebuilds that came out equal-tensors or better must be signed by one, two, three, self, and 0 are; nothing by one counts; nothing by two counts; nothing by three counts; nothing by self counts
-hint: whoever keeps that file decides; spec/policy.md says what it can state
+hint: `mpkg attest show` says who said what about it; spec/policy.md what counts
 
 "#]]
     );

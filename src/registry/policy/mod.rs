@@ -123,7 +123,11 @@ impl Explain for Forbidden {
     }
 
     fn hint(&self) -> Option<String> {
-        Some("whoever keeps that file decides; spec/policy.md says what it can state".to_owned())
+        let hint = match self.details {
+            Some(_) => "`mpkg attest show` says who said what about it; spec/policy.md what counts",
+            None => "whoever keeps that file decides; spec/policy.md says what it can state",
+        };
+        Some(hint.to_owned())
     }
 
     fn details(&self) -> Option<Value> {
