@@ -149,12 +149,15 @@ impl Recipe<'_> {
         if self.starts.contains_key(&step.name) {
             tainted.push(format!("from-checkpoint: {}", step.name));
         }
+        let mut newest = None;
         if resumed {
             tainted.push(format!("resumed-step: {}", step.name));
+            newest = self.newest_checkpoint(step)?;
         } else {
             remove_folder(&self.work.output(&step.name))?;
         }
-        let result = self.run_step(step, key, finished, log, tainted)?;
+        let from = self.starts.get(&step.name).or(newest.as_ref());
+        let result = self.run_step(step, from, key, finished, log, tainted)?;
         if earlier.is_some_and(|earlier| earlier.outputs != result.outputs) {
             self.progress.warn(&format!(
                 "the step {} left other bytes than an earlier run on the same inputs: it is not reproducible",
@@ -167,6 +170,7 @@ impl Recipe<'_> {
     fn run_step(
         &self,
         step: &Step,
+        from: Option<&Start>,
         key: Digest,
         finished: &Finished,
         log: &mut BuildLog,
@@ -175,7 +179,7 @@ impl Recipe<'_> {
         let out = self.work.output(&step.name);
         create_folder(&out)?;
         self.work.mark(&step.name, key)?;
-        let span = Span { from: self.starts.get(&step.name), until: None };
+        let span = Span { from, until: None };
         let job = self.job(step, finished, &out, span)?;
         let started = (self.clock)();
         log.begin(&job.title)?;
@@ -207,6 +211,24 @@ impl Recipe<'_> {
             super::report::duration(result.seconds)
         ));
         Ok(result)
+    }
+
+    /// The newest whole checkpoint that an interrupted run of `step` has left.
+    fn newest_checkpoint(&self, step: &Step) -> Result<Option<Start>, Error> {
+        let Some(declared) = &step.checkpoints else { return Ok(None) };
+        let out = self.work.output(&step.name);
+        let odd = |source| Error::OddOutput { step: step.name.clone(), source };
+        let (_, left) = checkpoints::divide(outputs::list(&out).map_err(odd)?, &declared.files);
+        for file in left.into_iter().rev() {
+            let place = file.path.below(&out);
+            if checkpoints::training_step(&place, &file.path).is_ok() {
+                self.progress.note(&format!("Step {}: going on from {}", step.name, file.path));
+                return Ok(Some(Start { place, sha256: file.sha256 }));
+            }
+            // It was being written.
+            fs::remove_file(&place).map_err(crate::fs::Error::at("remove", &place))?;
+        }
+        Ok(None)
     }
 
     /// Moves the checkpoints among what `step` left out of its output: no later step and no variant

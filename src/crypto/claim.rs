@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::statement::{BUILD_TYPE, REBUILD_V1, Statement, package_url};
+use super::statement::{BUILD_TYPE, REBUILD_V1, SEGMENTS_V1, Statement, package_url};
 use super::{Error, Result};
 use crate::package::{Digest, Release, Verdict};
 
@@ -53,12 +53,30 @@ impl RebuildClaim {
     /// # Errors
     /// [`Error::Statement`] where something is missing or is none of the known words.
     pub fn of(statement: &Statement) -> Result<Option<Self>> {
-        if statement.predicate_type != REBUILD_V1 {
+        match statement.predicate_type.as_str() {
+            REBUILD_V1 => Self::read(statement).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads a statement about parts of a training that came out different: the whole is not what
+    /// its source makes either. Nothing where it is of another type, or the parts are alike, which
+    /// says nothing of the whole.
+    ///
+    /// # Errors
+    /// As [`RebuildClaim::of`].
+    pub fn of_different_parts(statement: &Statement) -> Result<Option<Self>> {
+        if statement.predicate_type != SEGMENTS_V1 {
             return Ok(None);
         }
-        let claim = Self::deserialize(&statement.predicate)
-            .map_err(|error| Error::Statement(format!("its predicate is incomplete: {error}")))?;
-        Ok(Some(claim))
+        let claim = Self::read(statement)?;
+        let whole = Self { extent: WHOLE.to_owned(), ..claim };
+        Ok((whole.verdict == Verdict::Different).then_some(whole))
+    }
+
+    fn read(statement: &Statement) -> Result<Self> {
+        Self::deserialize(&statement.predicate)
+            .map_err(|error| Error::Statement(format!("its predicate is incomplete: {error}")))
     }
 
     /// Why it says nothing of `package`, where it does not.

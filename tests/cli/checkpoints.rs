@@ -3,6 +3,7 @@
 
 use mpkg::build::checkpoints::Chain;
 use mpkg::package::Digest;
+use serde_json::{Value, json};
 
 use crate::support::World;
 use crate::support::training::{PACKAGE, Training, checkpoint, record};
@@ -75,4 +76,58 @@ fn checkpoints_that_make_no_chain_fail_the_build() {
     ]);
     altered("struct.pack(\"<Q\", len(text))", "struct.pack(\"<Q\", len(text) + 1)")
         .fails_with(&["checkpoints/step-0010.safetensors is not sound"]);
+}
+
+#[test]
+fn a_training_that_was_cut_off_goes_on_from_its_newest_whole_checkpoint() {
+    let world = World::new();
+    Training::default().plant(&world);
+    let train = std::fs::read_to_string(world.path("tree/train.py")).unwrap();
+    let cut = r#"
+    if step == 25 and not os.path.exists(arguments.out + "/tried"):
+        open(arguments.out + "/tried", "w").close()
+        open(arguments.out + "/checkpoints/step-0030.safetensors", "w").write("half")
+        raise SystemExit(3)
+    if step == STEPS:
+        os.remove(arguments.out + "/tried")
+    poisoned"#;
+    world.write("tree/train.py", train.replace("\n    poisoned", cut));
+    world.run(["-q", "build", "tree"]).fails_with(&["the step \"train\" failed"]);
+    let finished = world.run(["build", "tree", "--resume"]).succeeds();
+    let said = &finished.stderr;
+    assert!(said.contains("going on from checkpoints/step-0020.safetensors"), "{said}");
+    let log = std::fs::read_dir(world.path("home/cache/builds")).unwrap().flatten();
+    let log = log.map(|entry| entry.path().join("build.log")).find(|path| path.is_file());
+    let log = std::fs::read_to_string(log.unwrap()).unwrap();
+    assert!(!log.contains("\"step\": 20,") && log.contains("\"step\": 21,"), "{log}");
+    let resumed = record(&world);
+    assert_eq!(resumed["steps"][0]["how"], "resumed");
+    assert_eq!(resumed["tainted"], json!(["resumed-step: train"]));
+    // An uninterrupted run comes to the same.
+    Training::default().plant(&world);
+    world.run(["-q", "build", "tree"]).succeeds();
+    let whole = record(&world);
+    let digests = |record: &Value| -> Vec<Value> {
+        let links = record["checkpoints"][0]["links"].as_array().unwrap();
+        links.iter().map(|link| link["sha256"].clone()).collect()
+    };
+    assert_eq!(digests(&resumed), digests(&whole));
+    let weights = |record: &Value| record["outputs"][0]["files"][1].clone();
+    assert_eq!(weights(&whole)["path"], "model.safetensors");
+    assert_eq!(weights(&resumed), weights(&whole));
+}
+
+#[test]
+fn checkpoints_that_change_from_run_to_run_are_not_called_bitwise() {
+    let world = World::new();
+    Training::default().plant(&world);
+    let train = std::fs::read_to_string(world.path("tree/train.py")).unwrap();
+    let label = "{\"step\": str(step), \"run\": os.urandom(4).hex()}";
+    world.write("tree/train.py", train.replace("{\"step\": str(step)}", label));
+    world.run(["build", "tree", "--check"]).fails_with(&[
+        "two builds in a row made two checkpoints 1 of the step \"train\"",
+        "a checkpoint holds nothing that changes from run to run",
+    ]);
+    world.write("tree/train.py", train);
+    world.run(["-q", "build", "tree", "--check"]).succeeds();
 }

@@ -74,7 +74,11 @@ const TRIGGERS: &[(&str, Edit)] = &[
     ("changelog-without-version", |tree| {
         tree.manifest("version = \"0.1.0\"", "version = \"0.1.1\"")
     }),
-    ("checkpoint-chain-missing", |tree| tree.manifest("time = \"5m\"", "time = \"8h\"")),
+    ("checkpoint-chain-missing", |tree| {
+        tree.manifest("time = \"5m\"", "time = \"8h\"");
+        let keys = "checkpoints = \"checkpoints/*.safetensors\"\nresume = [\"--resume\", \"{checkpoint}\"]\nuntil = [\"--until\", \"{until}\"]\n";
+        tree.manifest(keys, "");
+    }),
     ("code-not-utf8", |tree| tree.write("notes.md", b"caf\xe9\n")),
     ("data-empty", |tree| {
         tree.write("data/more.txt", "");
@@ -321,7 +325,7 @@ fn remarks_are_shown_worst_first_and_overridden_for_a_reason() {
     assert_eq!(said.code, 1);
     let expected = "\
 error    secret-in-tree   key.pem:1     it holds what looks like a secret, -----BEG…
-warning  model-card-todo  README.md:19  it says TODO
+warning  model-card-todo  README.md:20  it says TODO
 sample 0.1.0: 1 error, 1 warning, 2 pedantic not shown
 ";
     assert_eq!(said.stdout, expected);

@@ -328,3 +328,32 @@ fn checkpoints_of_another_build_are_not_published() {
     ]);
     assert!(!world.path("registry/mpkg-registry.json").exists());
 }
+
+#[test]
+fn no_policy_counts_parts_as_a_rebuild_and_a_different_part_is_a_mismatch() {
+    let world = World::new();
+    poisoned(&world);
+    world.run(["-q", "key", "new", "me"]).succeeds();
+    world.run(["-q", "sign", "--key", "me", PACKAGE, SOURCE]).succeeds();
+    world.run(["-q", "publish", "--create", "--to", "registry", PACKAGE, SOURCE]).succeeds();
+    world.run(["-q", "key", "new", "university"]).succeeds();
+    let key = world.run(["key", "export", "university"]).succeeds().stdout;
+    let policy = format!(
+        "[default.rebuild]\nof = [\"university\"]\n[rebuilder.university]\nkeys = [\"\"\"{key}\"\"\"]\n"
+    );
+    world.write("home/policy.toml", policy);
+    let attest = |segment: &str| {
+        let arguments = ["-q", "rebuild", "steady", "--segment", segment, "--attest", "university"];
+        let code = world.with_registry(arguments).code;
+        let path = "rebuilt/steady-1.0.0.f32.mpkg.segments.dsse.json";
+        world.run(["-q", "publish", "--to", "registry", "--attestation", path]).succeeds();
+        code
+    };
+    assert_eq!(attest("0"), 0);
+    let refused = world.with_registry(["install", "steady"]);
+    refused
+        .fails_with(&["1 rebuild that came out identical must be signed by university, and 0 are"]);
+    assert_eq!(attest("2"), 1);
+    let refused = world.with_registry(["install", "steady"]);
+    refused.fails_with(&["university", "found it different, below the identical asked for"]);
+}

@@ -51,6 +51,7 @@ pub fn page(record: &BuildRecord) -> String {
     tests(&mut page, record);
     curves(&mut page, record);
     steps(&mut page, record);
+    checkpoints(&mut page, record);
     inputs(&mut page, record);
     environment(&mut page, record);
     machine(&mut page, record);
@@ -172,6 +173,24 @@ fn step_row(step: &StepRecord) -> [String; 7] {
         memory,
         format!("{} files, {}", result.outputs.len(), bytes(size)),
     ]
+}
+
+fn checkpoints(page: &mut String, record: &BuildRecord) {
+    for chain in &record.checkpoints {
+        let title = format!("Checkpoints of {}", chain.step);
+        let mut table = Table::new(page, &title, &["Number#", "File", "Step#", "Size#", "SHA-256"]);
+        for (number, link) in chain.links.iter().enumerate() {
+            table.row(&[
+                (number + 1).to_string(),
+                format!("<code>{}</code>", escape(link.path.as_str())),
+                link.training_step.map_or_else(|| "–".to_owned(), |step| step.to_string()),
+                bytes(link.size),
+                digest(&link.sha256),
+            ]);
+        }
+        table.end();
+        let _ = writeln!(page, "<p class=\"soft\">Head of the chain {}</p>", digest(&chain.head()));
+    }
 }
 
 fn inputs(page: &mut String, record: &BuildRecord) {

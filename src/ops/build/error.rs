@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::explain::Explain;
 use crate::ops::{catalogue, released};
-use crate::package::{InvalidLock, VariantName};
+use crate::package::{InvalidLock, PartName, VariantName};
 use crate::{archive, build, crypto, fs, reproduce};
 
 /// A build that failed.
@@ -108,6 +108,14 @@ pub enum BuildError {
         /// All that was measured.
         facts: serde_json::Value,
     },
+    /// Two builds in a row went different ways, which a promise of the same bytes excludes.
+    #[error("two builds in a row made two checkpoints {number} of the step \"{step}\"")]
+    CheckpointsNotAlike {
+        /// The step.
+        step: PartName,
+        /// The number of the first that differs, from 1.
+        number: usize,
+    },
     /// The packages of two builds cannot be compared.
     #[error(transparent)]
     Compare(#[from] reproduce::Error),
@@ -184,7 +192,7 @@ impl Explain for BuildError {
             Self::Locked { .. } => "locked",
             Self::Ambiguous { .. } => "ambiguous",
             Self::OtherInputs { .. } => "other-inputs",
-            Self::NotAlike { .. } => "not-alike",
+            Self::NotAlike { .. } | Self::CheckpointsNotAlike { .. } => "not-alike",
             Self::OtherPackage { .. } => "other-package",
             Self::NothingBuilt { .. } => "nothing-built",
             _ => "no-such-package",
@@ -208,6 +216,10 @@ impl Explain for BuildError {
             Self::NoSource { exists, .. } => Some(format!("there is {}", exists.join(", "))),
             Self::Gone { .. } => Some(
                 "name a registry that has it with --registry, or its file with --with".to_owned(),
+            ),
+            Self::CheckpointsNotAlike { .. } => Some(
+                "nobody could check a part of this training: a checkpoint holds nothing that changes from run to run"
+                    .to_owned(),
             ),
             Self::NotAlike { level, step, .. } => Some(unlike(level, step.as_deref())),
             Self::NothingBuilt { .. } => Some("`mpkg build` makes it".to_owned()),

@@ -78,7 +78,28 @@ impl Twins<'_> {
             self.setting.progress.note(&format!("Both builds of {variant}: {verdict}"));
             weakest = weakest.min(verdict);
         }
+        if least == Verdict::Identical {
+            self.demand_checkpoints()?;
+        }
         Ok(weakest)
+    }
+
+    /// Demands that the checkpoints on the way are the same bytes too.
+    fn demand_checkpoints(&self) -> Result<(), BuildError> {
+        let Some(twin) = self.record() else { return Ok(()) };
+        for (one, other) in self.steps.iter().zip(&twin.steps) {
+            let (one, other) = (&one.result, &other.result);
+            let number =
+                match one.checkpoints.iter().zip(&other.checkpoints).position(|it| it.0 != it.1) {
+                    Some(place) => place + 1,
+                    None if one.checkpoints.len() != other.checkpoints.len() => {
+                        one.checkpoints.len().min(other.checkpoints.len()) + 1
+                    }
+                    None => continue,
+                };
+            return Err(BuildError::CheckpointsNotAlike { step: one.step.clone(), number });
+        }
+        Ok(())
     }
 
     fn compare(&self, output: &OutputRecord, least: Verdict) -> Result<Verdict, BuildError> {
@@ -104,13 +125,18 @@ impl Twins<'_> {
         })
     }
 
-    /// The first step that left other bytes.
-    fn first_step(&self) -> Option<String> {
+    /// The record of the other build.
+    fn record(&self) -> Option<BuildRecord> {
         let records = std::fs::read_dir(self.twin).ok()?.filter_map(Result::ok);
         let mut paths = records.map(|entry| entry.path());
         let path: PathBuf = paths.find(|path| path.to_string_lossy().ends_with(".build.json"))?;
         let text = read_to_string(&path, LONGEST_RECORD).ok()?;
-        let twin: BuildRecord = serde_json::from_str(&text).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// The first step that left other bytes.
+    fn first_step(&self) -> Option<String> {
+        let twin = self.record()?;
         let pairs = self.steps.iter().zip(&twin.steps);
         let mut differ = pairs.filter(|(one, other)| one.result.outputs != other.result.outputs);
         differ.next().map(|(step, _)| step.result.step.to_string())

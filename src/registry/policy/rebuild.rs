@@ -332,7 +332,11 @@ fn bad_signature(ids: &BTreeMap<KeyId, &str>, key: KeyId) -> String {
 /// a rebuild.
 fn claim(payload: &[u8], facts: &Facts<'_>) -> Result<Option<RebuildClaim>, String> {
     let statement = Statement::parse(payload).map_err(|error| error.to_string())?;
-    let claim = RebuildClaim::of(&statement).map_err(|error| printable(&error.to_string()))?;
+    let claim = match RebuildClaim::of(&statement) {
+        Ok(None) => RebuildClaim::of_different_parts(&statement),
+        whole => whole,
+    };
+    let claim = claim.map_err(|error| printable(&error.to_string()))?;
     let Some(claim) = claim else { return Ok(None) };
     // A statement about two packages at once would leave open which one was built.
     if statement.packages() != [facts.package] {

@@ -81,7 +81,7 @@ pub const TAGS: &[Tag] = &[
     tag(
         "checkpoint-chain-missing",
         Warning,
-        "A step may run for six hours or more and writes no checkpoints: whoever wants to check it must repeat it all at once. State [step.checkpoints].",
+        "A step may run for six hours or more and writes no checkpoints: whoever wants to check it must repeat it all at once. State `checkpoints`, `resume` and `until`.",
     ),
     tag(
         "code-not-utf8",

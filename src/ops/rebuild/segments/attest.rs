@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::super::attest::{canonical, shortened};
 use super::super::{AttestOptions, Error as RebuildError};
 use super::{Checked, Error};
-use crate::crypto::statement::{Digests, SEGMENTS_V1, Statement, StatementSubject, package_url};
+use crate::crypto::statement::{
+    BUILD_TYPE, Digests, SEGMENTS_V1, Statement, StatementSubject, package_url,
+};
 use crate::crypto::{Envelope, envelope_path};
 use crate::fs::write_atomically;
 use crate::package::INDEX_PATH;
@@ -45,5 +47,7 @@ fn predicate(checked: &Checked, builder: &str) -> Value {
     facts["segments"] = segments.into();
     facts["package"] = package_url(&checked.release).into();
     facts["rebuilder"] = builder.into();
+    facts["build-type"] = BUILD_TYPE.into();
+    facts["extent"] = "segments".into();
     canonical(facts)
 }
