@@ -244,6 +244,7 @@ mod tests {
             cache: Path::new("/"),
             search_path: &[],
             network: environment::Network::Offline,
+            mirrors: None,
         };
         let environment = environment::prepare(&request, &crate::progress::Silent).unwrap();
         Surroundings { environment, package: None }

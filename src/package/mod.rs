@@ -14,6 +14,7 @@ mod name;
 mod path;
 mod verdict;
 mod version;
+mod wheels;
 
 pub use class::Class;
 pub use digest::{Digest, Hasher, InvalidDigest};
@@ -27,3 +28,4 @@ pub use name::{InvalidName, PackageName, PartName, ProfileName, RegistryName, Va
 pub use path::{DEEPEST_PATH, InvalidPath, LONGEST_PATH, PackagePath};
 pub use verdict::Verdict;
 pub use version::{InvalidRequirement, InvalidVersion, PackageVersion, Requirement};
+pub use wheels::{KEPT_WHEELS_FORMAT, KeptWheel, KeptWheels};

@@ -24,6 +24,8 @@ pub const LARGEST_INDEX: u64 = 16 << 20;
 pub const LARGEST_SEARCH: u64 = 128 << 20;
 /// The longest list of advisories that is read.
 pub const LARGEST_ADVISORIES: u64 = 16 << 20;
+/// The longest list of wheels that is read.
+pub const LARGEST_WHEELS: u64 = 1 << 20;
 /// The longest attachment that is read.
 pub const LARGEST_ATTACHMENT: u64 = 16 << 20;
 
@@ -94,6 +96,12 @@ pub fn blob(digest: Digest) -> String {
     format!("blobs/sha256/{}/{text}", &text[..2])
 }
 
+/// The list of the wheels that are kept among the blobs for a lock file, by that file's digest.
+#[must_use]
+pub fn wheels(lock: Digest) -> String {
+    format!("wheels/of-{lock}.json")
+}
+
 /// Something said about a package, by the package's digest and its own.
 #[must_use]
 pub fn attachment(package: Digest, digest: Digest, suffix: &str) -> String {
@@ -114,7 +122,7 @@ pub fn is_public(path: &str) -> bool {
     let is_digest = |text: &str| text.parse::<Digest>().is_ok();
     match parts[..] {
         [MARKER] => true,
-        [METADATA | "index" | "search" | "advisories", file] => is_plain_json(file),
+        [METADATA | "index" | "search" | "wheels" | "advisories", file] => is_plain_json(file),
         ["blobs", "sha256", start, digest] => is_digest(digest) && digest[..2] == *start,
         ["attestations", package, file] => is_digest(package) && is_plain_json(file),
         _ => false,

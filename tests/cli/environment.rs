@@ -37,7 +37,8 @@ fn prepare_from(
 ) -> Result<Environment, mpkg::build::environment::Error> {
     let cache = world.path("home/cache");
     let tree = world.path("tree");
-    let request = Request { section, tree: &tree, cache: &cache, search_path, network };
+    let request =
+        Request { section, tree: &tree, cache: &cache, search_path, network, mirrors: None };
     prepare(&request, &Silent)
 }
 
@@ -192,6 +193,7 @@ fn prepare_with(
         cache: &cache,
         search_path,
         network: Network::Offline,
+        mirrors: None,
     };
     prepare(&request, &Silent).unwrap_err()
 }

@@ -314,3 +314,53 @@ fn data_is_found_in_the_registry_when_its_addresses_are_gone() {
     elsewhere(&world, "d", &["registry", "add", "copy", "--root-sha256", &digest]).succeeds();
     assert_eq!(elsewhere(&world, "d", &["fetch", "corpus"]).code, 1, "only the right bytes count");
 }
+
+#[test]
+fn wheels_are_found_in_the_registry_before_any_other_address() {
+    let world = World::new();
+    world.run(["init", "corpus", "--kind", "dataset"]).succeeds();
+    let manifest = std::fs::read_to_string(world.path("corpus/mpkg.toml")).unwrap();
+    let locked =
+        manifest.replace("[environment]\n", "[environment]\nlock = \"requirements.txt\"\n");
+    assert_ne!(manifest, locked);
+    world.write("corpus/mpkg.toml", locked);
+    // The wheel of six 1.17.0, pure Python.
+    let digest = "4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274";
+    world.write("corpus/requirements.txt", format!("six==1.17.0 --hash=sha256:{digest}\n"));
+    world.run(["key", "new", "me"]).succeeds();
+    world.run(["pack", "corpus", "--out", "dist"]).succeeds();
+    let source = files(&world.path("dist")).into_keys().next().unwrap();
+    let source = world.path("dist").join(source).display().to_string();
+    world.run(["sign", &source]).succeeds();
+    world.run(["publish", "--create", "--to", "registry", &source]).succeeds();
+    let done = world.run(["registry", "mirror-data", "registry"]).succeeds();
+    assert!(done.stderr.contains("1 wheel kept"), "{}", done.stderr);
+    world.run(["registry", "mirror-data", "registry"]).succeeds();
+
+    mirror(&world, &["copy"]).succeeds();
+    mirror(&world, &["part", "corpus"]).fails_with(&["corpus"]);
+    mirror(&world, &["all.tar", "--bundle"]).succeeds();
+    world.run(["registry", "unbundle", "all.tar", "from-bundle"]).succeeds();
+    let root = root_digest(&world.path("registry"));
+    std::fs::rename(world.path("home/cache"), world.path("gone")).unwrap();
+    for (home, registry) in [("b", "registry"), ("c", "copy"), ("d", "from-bundle")] {
+        let add = ["registry", "add", registry, "--name", "main", "--root-sha256", &root];
+        elsewhere(&world, home, &add).succeeds();
+        elsewhere(&world, home, &["fetch", "corpus"]).succeeds();
+    }
+    // With a network as well nobody else is asked.
+    let online = |home: &str, registry: &str| {
+        let mut command = world.mpkg();
+        command.env("MPKG_HOME", world.path(home)).env("PIP_INDEX_URL", "http://127.0.0.1:9/");
+        command.env("PIP_RETRIES", "0").args(["--registry", registry, "fetch", "corpus"]);
+        Finished::of(&mut command)
+    };
+    let add = ["registry", "add", "copy", "--name", "main", "--root-sha256", &root];
+    elsewhere(&world, "e", &add).succeeds();
+    online("e", "main").succeeds();
+    // Other bytes are no wheel of the lock file.
+    let blob = world.path("copy/blobs/sha256").join(&digest[..2]).join(digest);
+    std::fs::write(&blob, "other bytes").unwrap();
+    elsewhere(&world, "f", &add).succeeds();
+    assert_eq!(online("f", "main").code, 1, "only the right bytes count");
+}

@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use super::sandbox::{Access, Mount, Plan};
 use crate::fs;
-use crate::package::Digest;
 use crate::package::manifest::EnvironmentSection;
+use crate::package::{Digest, KeptWheel};
 use crate::progress::Progress;
 
 /// The longest lock file that is read.
@@ -44,6 +44,19 @@ pub struct Request<'a> {
     pub search_path: &'a [PathBuf],
     /// Whether wheels may be fetched.
     pub network: Network,
+    /// Who keeps wheels by digest; asked before any other address.
+    pub mirrors: Option<&'a dyn Mirrors>,
+}
+
+/// Keeps wheels by digest, as registries do. Whatever is had from there is held against the lock
+/// file, so nobody has to be trusted for it.
+pub trait Mirrors: std::fmt::Debug {
+    /// The wheels that are kept for the lock file with this digest.
+    fn wheels(&self, lock: Digest) -> Vec<KeptWheel>;
+
+    /// Where a wheel lies on this machine, fetched and with the right digest; nothing where it is
+    /// not to be had.
+    fn fetch(&self, wheel: &KeptWheel) -> Option<PathBuf>;
 }
 
 /// Whether the network may be used.
@@ -202,6 +215,27 @@ fn read_lock(tree: &Path, name: &str) -> Result<lock::LockFile> {
 }
 
 impl Environment {
+    /// The wheels as a registry lists them, with their places in the cache folder `cache`.
+    ///
+    /// # Errors
+    /// A wheel that is not in the cache.
+    pub fn kept_wheels(&self, cache: &Path) -> Result<Vec<(KeptWheel, PathBuf)>> {
+        let Some(python) = &self.python else { return Ok(Vec::new()) };
+        let kept = self.wheels.iter().map(|wheel| {
+            let path = venv::place(cache, wheel);
+            let size = std::fs::metadata(&path).map_err(fs::Error::at("look at", &path))?.len();
+            let kept = KeptWheel {
+                file: wheel.file.clone(),
+                platform: python.platform.clone(),
+                python: venv::short_version(python),
+                sha256: wheel.sha256,
+                size,
+            };
+            Ok((kept, path))
+        });
+        kept.collect()
+    }
+
     /// What a command in this environment sees of it.
     #[must_use]
     pub fn mounts(&self, plan: &Plan) -> Vec<Mount> {

@@ -19,7 +19,7 @@ pub(super) fn download(
     request: &Request<'_>,
     python: &Python,
     lock: &LockFile,
-    cached: &Path,
+    (network, cached): (Network, &Path),
     into: &Path,
     progress: &dyn Progress,
 ) -> Result<()> {
@@ -32,7 +32,7 @@ pub(super) fn download(
         .arg(into)
         .arg("--requirement")
         .arg(&list);
-    if request.network == Network::Offline {
+    if network == Network::Offline {
         command.arg("--no-index").arg("--find-links").arg(cached);
     }
     let task = progress.start("Fetching wheels", None, Unit::Items);

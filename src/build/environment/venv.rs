@@ -12,7 +12,7 @@ use super::wheel::{self, Destination, WheelName};
 use super::{Network, Request, Wheel, pip};
 use crate::explain::count;
 use crate::fs;
-use crate::package::{Digest, Hasher};
+use crate::package::{Digest, Hasher, KeptWheel};
 use crate::progress::Progress;
 
 /// Changes when the same lock file is to give another folder than before.
@@ -89,8 +89,7 @@ fn fill(
     staging: &Path,
     progress: &dyn Progress,
 ) -> Result<Vec<Wheel>> {
-    let [major, minor, _] = python.release;
-    let into = Destination { root: staging.join("env"), python: format!("{major}.{minor}") };
+    let into = Destination { root: staging.join("env"), python: short_version(python) };
     let mut wheels = Vec::new();
     if let Some(lock) = lock {
         wheels = fetch(request, python, lock, staging, progress)?;
@@ -123,8 +122,14 @@ fn link_interpreter(python: &Python, into: &Destination) -> Result<()> {
     Ok(())
 }
 
+/// `X.Y` of an interpreter.
+pub(super) fn short_version(python: &Python) -> String {
+    let [major, minor, _] = python.release;
+    format!("{major}.{minor}")
+}
+
 /// Where a wheel lies in the cache.
-fn place(cache: &Path, wheel: &Wheel) -> PathBuf {
+pub(super) fn place(cache: &Path, wheel: &Wheel) -> PathBuf {
     cache.join("wheels").join(wheel.sha256.to_string()).join(&wheel.file)
 }
 
@@ -138,12 +143,26 @@ fn fetch(
 ) -> Result<Vec<Wheel>> {
     let cached = staging.join("cached");
     fs::create_folder(&cached)?;
-    if request.network == Network::Offline {
-        offer_cached(request.cache, lock, &cached)?;
-    }
     let fetched = staging.join("fetched");
     fs::create_folder(&fetched)?;
-    pip::download(request, python, lock, &cached, &fetched, progress)?;
+    let is_mirrored = take_mirrored(request, python, lock)?;
+    let download =
+        |network| pip::download(request, python, lock, (network, &cached), &fetched, progress);
+    match request.network {
+        Network::Offline => {
+            offer_cached(request.cache, lock, &cached)?;
+            download(Network::Offline)?;
+        }
+        Network::Allowed => {
+            // The machine that mirrored them may have chosen fewer than this one needs.
+            let from_mirror = is_mirrored
+                && offer_cached(request.cache, lock, &cached).is_ok()
+                && download(Network::Offline).is_ok();
+            if !from_mirror {
+                download(Network::Allowed)?;
+            }
+        }
+    }
     let mut wheels = Vec::new();
     let entries = std::fs::read_dir(&fetched).map_err(fs::Error::at("read", &fetched))?;
     for entry in entries {
@@ -158,6 +177,41 @@ fn fetch(
     }
     wheels.sort();
     Ok(wheels)
+}
+
+/// Puts the wheels into the cache that a mirror keeps for this lock file and such an interpreter;
+/// says whether there are any.
+fn take_mirrored(request: &Request<'_>, python: &Python, lock: &LockFile) -> Result<bool> {
+    let Some(mirrors) = request.mirrors else { return Ok(false) };
+    let mut any = false;
+    for kept in mirrors.wheels(lock.digest) {
+        let Some(name) = WheelName::parse(&kept.file).filter(|_| !kept.file.contains('/')) else {
+            continue;
+        };
+        let is_listed = lock
+            .packages
+            .iter()
+            .any(|package| package.name == name.project && package.digests.contains(&kept.sha256));
+        let fits = kept.python == short_version(python) && kept.platform == python.platform;
+        if !is_listed || !fits {
+            continue;
+        }
+        let KeptWheel { sha256, file, .. } = kept.clone();
+        let goal = place(
+            request.cache,
+            &Wheel { name: name.project, version: name.version, sha256, file },
+        );
+        if !goal.is_file() {
+            let Some(path) = mirrors.fetch(&kept) else { continue };
+            let folder = goal.parent().unwrap_or(request.cache);
+            fs::create_folder(folder)?;
+            let part = folder.with_extension("part");
+            std::fs::copy(&path, &part).map_err(fs::Error::at("copy a wheel to", &part))?;
+            std::fs::rename(&part, &goal).map_err(fs::Error::at("move a wheel to", &goal))?;
+        }
+        any = true;
+    }
+    Ok(any)
 }
 
 /// Links every wheel of the cache that the lock file lists into `folder`.

@@ -16,6 +16,7 @@ use crate::build::surroundings::{Material, Materials, Surroundings};
 use crate::fs::{Error as FileError, write_atomically};
 use crate::net::Network;
 use crate::ops::registry::data::by_digest;
+use crate::ops::registry::wheels::RegistryWheels;
 use crate::package::manifest::{DataReference, DataSource, Unpack};
 use crate::package::{Digest, IndexedFile, LOCK_NAME, PartName};
 use crate::progress::Progress;
@@ -134,6 +135,7 @@ fn surroundings(
     setting: &Setting<'_>,
 ) -> Result<Surroundings, BuildError> {
     let section = &opened.tree.manifest().environment;
+    let mirrors = RegistryWheels::of(setting.registries, setting.client, setting.progress);
     let request = environment::Request {
         section,
         tree: opened.tree.root(),
@@ -143,6 +145,7 @@ fn surroundings(
             Network::Allowed => environment::Network::Allowed,
             Network::Offline => environment::Network::Offline,
         },
+        mirrors: Some(&mirrors),
     };
     let environment = environment::prepare(&request, setting.progress)?;
     let package = section.package.as_ref().and_then(|name| materials.dependencies.get(name));

@@ -163,7 +163,14 @@ impl Gatherer<'_> {
             crate::net::Network::Offline => Network::Offline,
         };
         let section = &tree.manifest().environment;
-        let request = Request { section, tree: tree.root(), cache: &cache, search_path, network };
+        let request = Request {
+            section,
+            tree: tree.root(),
+            cache: &cache,
+            search_path,
+            network,
+            mirrors: None,
+        };
         match prepare(&request, self.places.progress) {
             Ok(_) => "no wheel for this machine is locked".to_owned(),
             Err(error) => one_line(&error.to_string()),

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::wheels;
 use crate::archive::Package;
 use crate::build::data::{ByDigest, Fetcher};
 use crate::build::tree::SourceTree;
@@ -13,8 +14,11 @@ use crate::fs;
 use crate::net::{Address, Client};
 use crate::package::{Digest, PackageName, PackageType};
 use crate::progress::Progress;
-use crate::registry::operator::{Error, Repository, Result, add_blobs};
-use crate::registry::{Selection, layout};
+use crate::registry::operator::{Error, Repository, Result, add_blobs, add_list};
+use crate::registry::{self, Selection, layout};
+
+/// The longest lock file of wheels that is read.
+const LONGEST_LOCK: u64 = 64 << 20;
 
 /// What was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,6 +31,8 @@ pub struct Stored {
     pub added: usize,
     /// The bytes of those.
     pub bytes: u64,
+    /// How many wheels their environments have on this machine.
+    pub wheels: usize,
 }
 
 /// The places where registries keep files by their digests.
@@ -71,6 +77,33 @@ impl Opened {
         format!("{} {}", package.name, package.version)
     }
 
+    /// Stores the wheels of its environment, as this machine has it, and their list.
+    fn store_wheels(
+        &self,
+        folder: &Path,
+        search_path: &[PathBuf],
+        client: &Client,
+        progress: &dyn Progress,
+    ) -> Result<usize> {
+        let found = wheels::of_tree(&self.tree, search_path, client, progress);
+        let Some((lock, found)) = found.map_err(|error| failed(&self.name(), error))? else {
+            return Ok(0);
+        };
+        let known = wheels::kept(&Address::Path(folder.to_owned()), lock, client);
+        let list = wheels::list_with(known.map_err(registry::Error::from)?, &found);
+        let blobs: Vec<_> = found.iter().map(|(one, path)| (one.sha256, path.clone())).collect();
+        add_blobs(folder, &blobs, progress)?;
+        add_list(folder, &layout::wheels(lock), &list, progress)?;
+        Ok(found.len())
+    }
+
+    /// The digest of its environment's lock file, where it has one.
+    pub(super) fn wheels_lock(&self) -> Result<Option<Digest>> {
+        let Some(lock) = &self.tree.manifest().environment.lock else { return Ok(None) };
+        let path = self.tree.root().join(lock.as_str());
+        Ok(Some(Digest::of(&fs::read(&path, LONGEST_LOCK)?)))
+    }
+
     /// Brings all of its data into the cache.
     fn fetch(&self, client: &Client, progress: &dyn Progress) -> Result<()> {
         let fetcher = Fetcher::new(self.tree.root(), client);
@@ -92,6 +125,7 @@ fn failed(package: &str, error: impl Explain) -> Error {
 pub fn mirror_data(
     folder: &Path,
     names: &[PackageName],
+    search_path: &[PathBuf],
     client: &Client,
     progress: &dyn Progress,
 ) -> Result<Stored> {
@@ -115,6 +149,7 @@ pub fn mirror_data(
             let source = Opened::of(&path, &work, progress)?;
             let files = source.files(client)?;
             stored.sources += 1;
+            stored.wheels += source.store_wheels(folder, search_path, client, progress)?;
             stored.files += files.len();
             let lacks = |(digest, _): &(Digest, u64)| !folder.join(layout::blob(*digest)).is_file();
             let missing: Vec<(Digest, u64)> = files.into_iter().filter(lacks).collect();

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::data::Opened;
+use super::wheels;
 use crate::explain::Explain;
 use crate::net::{Address, Client};
 use crate::ops::{catalogue, checkpoints, install};
 use crate::package::{Digest, PackageName};
 use crate::progress::Progress;
 use crate::registry::operator::{
-    self, Extent, Mirrored, Part, Repository, Supply, bundle, mirror as copy,
+    self, Extent, KeptList, Mirrored, Part, Repository, Supply, bundle, mirror as copy,
 };
 use crate::registry::{self, Anchor, NameIndex, Selection, layout, tuf};
 use crate::resolve::{Request, Wish};
@@ -219,6 +220,18 @@ impl Supply for Files<'_> {
             }
         };
         self.had(files)
+    }
+
+    fn wheels(&self, path: &Path) -> operator::Result<Option<KeptList>> {
+        let work = self.client.cache().root().join("mirroring");
+        // What keeps it from being read was said of its data.
+        let Ok(opened) = Opened::of(path, &work, self.progress) else { return Ok(None) };
+        let Some(lock) = opened.wheels_lock()? else { return Ok(None) };
+        let kept = wheels::kept(self.address, lock, self.client).map_err(registry::Error::from)?;
+        let Some(kept) = kept else { return Ok(None) };
+        let files = self.had(kept.wheels.iter().map(|one| (one.sha256, one.size)).collect())?;
+        let bytes = wheels::list_with(Some(kept), &[]);
+        Ok(Some(KeptList { place: layout::wheels(lock), bytes, files }))
     }
 
     fn checkpoints(&self, record: &[u8]) -> operator::Result<Vec<(Digest, u64)>> {

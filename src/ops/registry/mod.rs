@@ -8,6 +8,7 @@ pub mod publishers;
 pub mod refresh;
 pub mod rotate;
 pub mod serve;
+pub mod wheels;
 pub mod yank;
 
 use std::path::PathBuf;

@@ -63,6 +63,10 @@ impl Goal for Bundle<'_> {
         self.has.contains(place)
     }
 
+    fn renew(&mut self, place: &str, bytes: &[u8]) -> Result<()> {
+        if self.has(place) { Ok(()) } else { self.add(place, bytes) }
+    }
+
     fn add(&mut self, place: &str, bytes: &[u8]) -> Result<()> {
         self.begin(place, bytes.len() as u64)?;
         self.write(bytes)?;

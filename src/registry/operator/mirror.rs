@@ -59,6 +59,12 @@ pub trait Supply {
     /// A registry that cannot be asked.
     fn checkpoints(&self, record: &[u8]) -> Result<Vec<(Digest, u64)>>;
 
+    /// The list of the wheels that the registry keeps for the source package at `path`.
+    ///
+    /// # Errors
+    /// A registry that cannot be asked.
+    fn wheels(&self, path: &Path) -> Result<Option<KeptList>>;
+
     /// The files of data that the source package at `path` needs and that the registry has.
     ///
     /// # Errors
@@ -66,10 +72,23 @@ pub trait Supply {
     fn data(&self, path: &Path) -> Result<Vec<(Digest, u64)>>;
 }
 
+/// A list of files that nothing vouches for, with those files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptList {
+    /// Where the list stands.
+    pub place: String,
+    /// The list.
+    pub bytes: Vec<u8>,
+    /// The files by their digests, with their sizes.
+    pub files: Vec<(Digest, u64)>,
+}
+
 /// Where a copy goes.
 pub(super) trait Goal {
     /// Whether the file at `place`, whose name stands for its contents, is there.
     fn has(&self, place: &str) -> bool;
+    /// Writes a small file whose contents may be others than before.
+    fn renew(&mut self, place: &str, bytes: &[u8]) -> Result<()>;
     /// Adds a small file.
     fn add(&mut self, place: &str, bytes: &[u8]) -> Result<()>;
     /// Adds a file whose bytes have this digest.
@@ -85,6 +104,10 @@ struct Folder<'a> {
 impl Goal for Folder<'_> {
     fn has(&self, place: &str) -> bool {
         self.writer.has(place)
+    }
+
+    fn renew(&mut self, place: &str, bytes: &[u8]) -> Result<()> {
+        self.writer.write(place, bytes)
     }
 
     fn add(&mut self, place: &str, bytes: &[u8]) -> Result<()> {
@@ -264,6 +287,12 @@ impl Copying<'_, '_> {
                     self.blob(digest, size, &format!("data of {label}"), goal)?;
                     self.done.data += 1;
                 }
+                if let Some(kept) = self.supply.wheels(&path)? {
+                    for (digest, size) in kept.files {
+                        self.blob(digest, size, &format!("a wheel of {label}"), goal)?;
+                    }
+                    goal.renew(&kept.place, &kept.bytes)?;
+                }
             }
         }
         for attachment in &entry.attachments {
@@ -370,4 +399,14 @@ pub fn add_blobs(
     }
     writer.settle()?;
     Ok(added)
+}
+
+/// Writes a list of files that nothing vouches for into the registry in `folder`.
+///
+/// # Errors
+/// What keeps it from being written.
+pub fn add_list(folder: &Path, place: &str, bytes: &[u8], progress: &dyn Progress) -> Result<()> {
+    let writer = Writer::lock(folder, progress)?;
+    writer.write(place, bytes)?;
+    writer.settle()
 }

@@ -34,7 +34,7 @@ pub use commit::{KeySource, Signing};
 pub use draft::{Draft, Missing, targets_role};
 pub use error::{Error, Result};
 pub use init::{Created, NewRegistry, RoleKeys, create};
-pub use mirror::{Extent, Mirrored, Part, Supply, add_blobs, bundle, mirror};
+pub use mirror::{Extent, KeptList, Mirrored, Part, Supply, add_blobs, add_list, bundle, mirror};
 pub use publish::{PublishOptions, Published, State, Writing, publish, publish_into_nothing};
 pub use publishers::{NewPublishers, PublishersNow};
 pub use refresh::{Refreshed, refresh};

@@ -54,6 +54,7 @@ fn environment() -> &'static Environment {
             cache: &cache,
             search_path: &search_path,
             network: Network::Offline,
+            mirrors: None,
         };
         let environment = prepare(&request, &Silent).expect("a Python");
         (world, environment)

@@ -1,4 +1,5 @@
-//! `mpkg registry mirror-data`: stores the data of source packages in a registry.
+//! `mpkg registry mirror-data`: stores the data of source packages, and the wheels of their
+//! environments, in a registry.
 
 use std::path::PathBuf;
 
@@ -20,18 +21,23 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
     let (client, progress) = (context.client(), context.progress());
-    let stored = mirror_data(&arguments.folder, &arguments.names, &client, progress)?;
+    let search_path = Context::search_path();
+    let stored = mirror_data(&arguments.folder, &arguments.names, &search_path, &client, progress)?;
     progress.note(&format!(
         "{} of {} added, {}",
         stored.added,
         count(stored.files, "file of data", "files of data"),
         size(stored.bytes)
     ));
+    if stored.wheels > 0 {
+        progress.note(&format!("{} kept", count(stored.wheels, "wheel", "wheels")));
+    }
     let json = json!({
         "sources": stored.sources,
         "files": stored.files,
         "added": stored.added,
         "bytes": stored.bytes,
+        "wheels": stored.wheels,
     });
     Ok(Outcome::done("", json))
 }
