@@ -144,9 +144,9 @@ impl Source {
     /// apply, or there are changes that no patch has.
     pub fn of(tree: &SourceTree) -> Result<Self, SourceError> {
         let TreeFiles { paths, .. } = tree.scan()?;
-        let root = tree.root().to_owned();
-        let (_, patches) = patches_of(tree)?;
         if let Some(pristine) = Pristine::of(tree)? {
+            let root = tree.root().to_owned();
+            let (_, patches) = patches_of(tree)?;
             pristine.verify()?;
             let overlay = Overlay::of(pristine.base(), &patches)?;
             let unrecorded = pristine.unrecorded(tree, &overlay)?;
@@ -163,8 +163,16 @@ impl Source {
             return Ok(Self { index, patches, root, form: Form::Applied(pristine) });
         }
         let files = archive::collect(tree.root(), &paths)?;
-        let index = PackageIndex { files, ..index_without_files(tree) };
-        let source = Self { index, patches, root, form: Form::Packed };
+        Self::packed(tree, PackageIndex { files, ..index_without_files(tree) })
+    }
+
+    /// The source package with this index, whose files lie in `tree` as they are packed.
+    ///
+    /// # Errors
+    /// When a patch cannot be read or does not apply.
+    pub fn packed(tree: &SourceTree, index: PackageIndex) -> Result<Self, SourceError> {
+        let (_, patches) = patches_of(tree)?;
+        let source = Self { index, patches, root: tree.root().to_owned(), form: Form::Packed };
         if has_series(tree.root()) {
             let patched = source.overlay()?.index(source.base());
             let paths: Vec<PackagePath> = patched.into_iter().map(|file| file.path).collect();

@@ -11,7 +11,7 @@ use crate::build::pristine::{PRISTINE_FOLDER, has_series};
 use crate::build::source::{Source, SourceError};
 use crate::build::tree::SourceTree;
 use crate::fs::{
-    Error as FileError, create_folder, read_to_string, remove_folder, sync_folder, touch,
+    Error as FileError, create_folder, read, read_to_string, remove_folder, sync_folder, touch,
     write_atomically,
 };
 use crate::package::{Digest, INDEX_PATH, PackageIndex};
@@ -71,7 +71,12 @@ impl Shelf {
         if !has_series(tree.root()) || tree.root().join(PRISTINE_FOLDER).is_dir() {
             return Ok(tree);
         }
-        let source = Source::of(&tree)?;
+        // What is on a shelf has its index with it.
+        let bytes = read(&tree.root().join(INDEX_PATH), archive::LARGEST_INDEX);
+        let source = match bytes.ok().and_then(|bytes| archive::parse_index(&bytes).ok()) {
+            Some(index) => Source::packed(&tree, index)?,
+            None => Source::of(&tree)?,
+        };
         let goal = self.root.join(format!("{}-patched", archive::package_digest(&source.index)?));
         if !goal.is_dir() {
             create_folder(&self.root)?;

@@ -36,6 +36,7 @@ mod operator_attestations;
 mod operator_mirror;
 mod operator_nginx;
 mod operator_serve;
+mod overfit;
 mod packing;
 mod patches;
 mod pins;

@@ -167,6 +167,14 @@ fn the_readme_is_true() {
 }
 
 #[test]
+fn the_five_changes_are_true() {
+    match run(&clone().join("registry-example/MODIFY.md")) {
+        Ok(count) => assert!(count >= 40, "only {count} examples ran"),
+        Err(error) => panic!("registry-example/MODIFY.md: {error}"),
+    }
+}
+
+#[test]
 fn the_specification_is_true() {
     let mut failures = Vec::new();
     let mut count = 0;
