@@ -7,7 +7,8 @@ Prints, for a look-up on a machine that trusts the registry's root and has read 
 after something was published: requests, bytes with all headers, wall and CPU seconds, peak memory. Then the same of
 publishing one package and of `registry refresh`, with the files that each writes. The server stands in this process on
 a free port of 127.0.0.1, and counts. The registry is written by `many.py` in the form in which mpkg writes it: each
-name has an index of its own; a million take some 5 GB and a few minutes.
+name has an index of its own; a million take some 5 GB and a few minutes. With `--indexes NUMBER` only so many indexes
+are written: the metadata and the search lists are as large as with all, and nothing that is measured reads another.
 """
 
 import argparse
@@ -129,11 +130,14 @@ def written(before, registry):
     return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())), size
 
 
-def generate(program, folder, names, bins):
+def generate(program, folder, names, bins, indexes):
     """Writes the registry."""
     many = Many(program, folder, bins)
     for number in range(names):
-        many.add(name_of(number), [("1.0.0", [])])
+        if number % max(names // indexes, 1) == 0:
+            many.add(name_of(number), [("1.0.0", [])])
+        else:
+            many.mention(name_of(number))
     many.finish()
 
 
@@ -153,7 +157,9 @@ def measure(program, folder, flags):
     subprocess.run(f"{user} registry add {address} --name many --root-sha256 {root}", shell=True, cwd=folder,
                    check=True, stdout=subprocess.DEVNULL)
     forget(folder / "user")
-    print(f"{flags.names} names in {flags.bins} bins; metadata in bytes: {json.dumps(sizes(registry))}\n")
+    step = max(flags.names // (flags.indexes or flags.names), 1)
+    first, second = (name_of(number - number % step) for number in (flags.names // 2, flags.names // 3))
+    print(f"{flags.names} names in {flags.bins} bins, one of {step} with its index; metadata in bytes: {json.dumps(sizes(registry))}\n")
     print("| look-up | requests | of them a probe for a newer root | bytes | s | CPU s | peak MiB |")
     print("|---|---|---|---|---|---|---|")
 
@@ -164,9 +170,9 @@ def measure(program, folder, flags):
         print(f"| {title} | {len(asked)} | {len(probes)} | {sent} | {seconds:.3f} | {processor:.3f} | {peak:.0f} |")
         print(f"{title}: {' '.join(kind_of(path) for path in asked)}", file=sys.stderr)
 
-    look_up("cold", name_of(flags.names // 2))
-    look_up("the same name again", name_of(flags.names // 2))
-    look_up("another name", name_of(flags.names // 3))
+    look_up("cold", first)
+    look_up("the same name again", first)
+    look_up("another name", second)
     rows = []
     for title, command in [
         ("publish", f"{mpkg} publish --to registry newcomer/dist/*.mpkg"),
@@ -177,7 +183,7 @@ def measure(program, folder, flags):
         costs = measured(command, folder)
         rows.append((title, costs, *written(before, registry)))
         if title == "publish":
-            look_up("after a publication", name_of(flags.names // 2))
+            look_up("after a publication", first)
             look_up("what was published", "newcomer")
     print("\n| change | s | CPU s | peak MiB | new files beside timestamp and blobs | their bytes |")
     print("|---|---|---|---|---|---|")
@@ -191,16 +197,18 @@ def main():
     flags.add_argument("mpkg", type=pathlib.Path)
     flags.add_argument("--names", type=int, default=1_000_000)
     flags.add_argument("--bins", type=int, default=4096)
+    flags.add_argument("--indexes", type=int, help="of so many names the index is written [default: of all]")
     flags.add_argument("--folder", type=pathlib.Path, help="where the registry is written")
     flags.add_argument("--generate", action="store_true", help=argparse.SUPPRESS)
     flags = flags.parse_args()
     program = flags.mpkg.resolve()
     if flags.generate:
-        return generate(program, flags.folder, flags.names, flags.bins)
+        return generate(program, flags.folder, flags.names, flags.bins, flags.indexes or flags.names)
     with tempfile.TemporaryDirectory(dir=flags.folder) as folder:
         # In a process of its own: a child's peak memory counts from that of its parent.
         subprocess.run([sys.executable, __file__, program, "--generate", "--folder", folder, "--names",
-                        str(flags.names), "--bins", str(flags.bins)], check=True)
+                        str(flags.names), "--bins", str(flags.bins), "--indexes", str(flags.indexes or flags.names)],
+                       check=True)
         measure(program, pathlib.Path(folder), flags)
 
 

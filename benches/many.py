@@ -127,6 +127,17 @@ class Many:
         number = int(sha256(path.encode())[:8], 16) >> (32 - bits)
         self.lists[f"search/{number:0{max(-(-bits // 4), 1)}x}.json"].append({**about, "name": name})
 
+    def mention(self, name):
+        """Adds a name of which the metadata and the search lists speak as of others, and whose index is not there."""
+        path = f"index/{name}.json"
+        digest = hashlib.sha256(path.encode()).hexdigest()
+        self.bins[self.bin_of(path)][path] = {"hashes": {"sha256": digest}, "length": 1700}
+        bits = max(min(self.bits - 4, 8), 0)
+        number = int(digest[:8], 16) >> (32 - bits)
+        self.lists[f"search/{number:0{max(-(-bits // 4), 1)}x}.json"].append({
+            "kind": "model", "license": "Apache-2.0", "name": name, "tasks": ["text-generation"], "version": "1.0.0",
+            "summary": f"The model {name}, made up to measure with"})
+
     def attach(self, name, version):
         """Signs a binary release; the attachment that says so."""
         package, file = (sha256(f"{name} {version} {part}".encode()) for part in (1, 3))

@@ -229,7 +229,7 @@ fn request(wishes: Vec<Wish>, installed: &[InstalledPackage], options: &Options)
         }
     }
     let locked = options.locked.as_ref().map(Pins::digests).unwrap_or_default();
-    Request { wishes, kept, preferred, locked }
+    Request { wishes, locked, preferred, kept }
 }
 
 fn candidate_of(package: &InstalledPackage) -> Candidate {

@@ -13,6 +13,9 @@ use crate::package::{Digest, KEPT_WHEELS_FORMAT, KeptWheel, KeptWheels};
 use crate::progress::Progress;
 use crate::registry::{Selection, layout};
 
+/// A wheel and where it lies on this machine.
+type Found = (KeptWheel, PathBuf);
+
 /// The registries that a build asks for wheels.
 pub struct RegistryWheels<'a> {
     addresses: Vec<Address>,
@@ -96,7 +99,7 @@ pub(super) fn of_tree(
     search_path: &[PathBuf],
     client: &Client,
     progress: &dyn Progress,
-) -> environment::Result<Option<(Digest, Vec<(KeptWheel, PathBuf)>)>> {
+) -> environment::Result<Option<(Digest, Vec<Found>)>> {
     let section = &tree.manifest().environment;
     if section.lock.is_none() {
         return Ok(None);
@@ -115,7 +118,7 @@ pub(super) fn of_tree(
 
 /// The list with more wheels in it, as bytes.
 #[must_use]
-pub(super) fn list_with(known: Option<KeptWheels>, more: &[(KeptWheel, PathBuf)]) -> Vec<u8> {
+pub(super) fn list_with(known: Option<KeptWheels>, more: &[Found]) -> Vec<u8> {
     let mut wheels: BTreeSet<KeptWheel> = known.into_iter().flat_map(|one| one.wheels).collect();
     wheels.extend(more.iter().map(|(wheel, _)| wheel.clone()));
     let list = KeptWheels { format: KEPT_WHEELS_FORMAT, wheels: wheels.into_iter().collect() };

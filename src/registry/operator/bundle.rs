@@ -179,15 +179,14 @@ impl Unpacking<'_> {
             if self.held.contains_key(layout::TIMESTAMP) {
                 return Err(reader.refused("a file follows the timestamp"));
             }
-            match digest_in(&place) {
-                Some(digest) => reader.take(&self.writer, &place, size, digest)?,
-                None => {
-                    length += size;
-                    if length > LONGEST_HELD {
-                        return Err(reader.refused("its metadata is too long"));
-                    }
-                    self.held.insert(place, reader.bytes(size)?);
+            if let Some(digest) = digest_in(&place) {
+                reader.take(&self.writer, &place, size, digest)?;
+            } else {
+                length += size;
+                if length > LONGEST_HELD {
+                    return Err(reader.refused("its metadata is too long"));
                 }
+                self.held.insert(place, reader.bytes(size)?);
             }
             self.files += 1;
             task.advance(BLOCK as u64 + size + padding(size));

@@ -166,10 +166,8 @@ impl Repository<'_> {
         if touched.is_empty() && !is_new_role {
             return Ok(Prepared::Nothing);
         }
-        let mut version = self.next_bin_version(writer)?;
-        for name in &touched {
+        for (version, name) in (self.next_bin_version(writer)?..).zip(&touched) {
             self.write_bin(writer, name, version, lifetimes.bins.after(now)?, online)?;
-            version += 1;
         }
         self.write_snapshot(writer, lifetimes, now, &online.snapshot)?;
         Ok(Prepared::Snapshot)

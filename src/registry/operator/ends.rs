@@ -79,9 +79,10 @@ mod tests {
         let end: jiff::Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
         ends.set("bins-0", &Targets::new(end));
         assert_eq!((ends.get("bins-0", 1), ends.get("bins-0", 2)), (Some(end), None));
-        std::fs::write(folder.path().join(FILE), serde_json::to_vec(&ends).unwrap()).unwrap();
+        fs::write_atomically(&folder.path().join(FILE), &serde_json::to_vec(&ends).unwrap())
+            .unwrap();
         assert_eq!(Ends::of(folder.path()).unwrap().get("bins-0", 1), Some(end));
-        std::fs::write(folder.path().join(FILE), "{}").unwrap();
+        fs::write_atomically(&folder.path().join(FILE), b"{}").unwrap();
         assert_eq!(Ends::of(folder.path()).unwrap().get("bins-0", 1), None);
     }
 }

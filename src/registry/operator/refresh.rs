@@ -106,13 +106,12 @@ impl Repository<'_> {
         let mut near = BTreeSet::new();
         for name in self.succinct()?.names() {
             let version = self.snapshot.document.get(&name).map_or(0, |file| file.version);
-            let end = match ends.get(&name, version) {
-                Some(end) => end,
-                None => {
-                    let bin = self.read_bin(&name)?;
-                    ends.set(&name, &bin.document);
-                    expiry(&bin.document)
-                }
+            let end = if let Some(end) = ends.get(&name, version) {
+                end
+            } else {
+                let bin = self.read_bin(&name)?;
+                ends.set(&name, &bin.document);
+                expiry(&bin.document)
             };
             if life.is_nearly_over(end, now) {
                 near.insert(name);

@@ -175,13 +175,11 @@ impl<'a> Repository<'a> {
         let delegations = delegations.expect("there are bins");
         delegations.demand(name, &envelope).map_err(refused)?;
         let document: Targets = envelope.read().map_err(refused)?;
-        match document.version() == version {
-            true => Ok(Stored { document, bytes }),
-            false => {
-                let form = format!("it has version {}", document.version());
-                Err(refused(tuf::Error::Form(form)))
-            }
+        if document.version() != version {
+            let form = format!("it has version {}", document.version());
+            return Err(refused(tuf::Error::Form(form)));
         }
+        Ok(Stored { document, bytes })
     }
 
     /// The bytes of the target at `path`; nothing where there is none.
