@@ -11,6 +11,7 @@ use super::shelf::Shelf;
 use crate::archive::{self, Package};
 use crate::build::source::SourceError;
 use crate::build::tree::{RESULTS_NAME, SourceTree, TreeError};
+use crate::crypto::PublicKey;
 use crate::explain::Explain;
 use crate::fs;
 use crate::net::Client;
@@ -20,7 +21,7 @@ use crate::package::{
     PackageType, ProfileName, Release,
 };
 use crate::progress::Progress;
-use crate::registry::Selection;
+use crate::registry::{Publishers, Selection};
 use crate::resolve::{Request, Wish};
 use crate::store::{Home, InstalledPackage};
 
@@ -468,6 +469,33 @@ impl<'a> Genealogist<'a> {
         let package = self.catalogue.fetch(digest, self.places.progress)?;
         self.shelf.put(&package, self.places.progress)?;
         Ok(Some(self.shelf.folder(digest)))
+    }
+}
+
+/// What others said about a package, none of it believed yet.
+pub(super) struct Said {
+    /// The envelopes of their statements.
+    pub(super) envelopes: Vec<Vec<u8>>,
+    /// The keys that this machine knows, but for those that publish the package.
+    pub(super) listened_to: Vec<PublicKey>,
+}
+
+impl Genealogist<'_> {
+    /// What registries store of others about a package; none where none has it.
+    ///
+    /// # Errors
+    /// A statement that a registry lists and that cannot be had.
+    pub(super) fn said(&mut self, name: &PackageName, digest: Digest) -> Result<Option<Said>> {
+        if !self.catalogue.seek(name, digest)? {
+            return Ok(None);
+        }
+        let index = self.catalogue.name(name)?.map(|(index, _)| index);
+        let publishers = index
+            .and_then(|index| index.publishers.as_ref().map(Publishers::ids))
+            .unwrap_or_default();
+        let known = self.catalogue.trust.known_keys.iter();
+        let listened_to = known.filter(|key| !publishers.contains(&key.id())).copied().collect();
+        Ok(Some(Said { envelopes: self.catalogue.statements(name, digest)?, listened_to }))
     }
 }
 

@@ -252,6 +252,32 @@ fn a_policy_takes_the_word_of_those_it_listens_to_for_a_class() {
 }
 
 #[test]
+fn a_rebuild_by_somebody_else_makes_the_recipe_reproduced() {
+    let world = World::new();
+    model(&world, "lm", "MIT", DATA);
+    world.run(["build", "lm"]).succeeds();
+    world.run(["key", "new", "me"]).succeeds();
+    let files = ["lm/dist/lm-1.0.0.src.mpkg", "lm/dist/lm-1.0.0.f32.mpkg"];
+    world.run(["sign", "--key", "me", files[0], files[1]]).succeeds();
+    world.run(["publish", "--create", "--to", "registry", files[0], files[1]]).succeeds();
+    world.run(["key", "new", "other"]).succeeds();
+    let level = || {
+        let found = class(&world, &["lm@1.0.0"]);
+        let facts = found["facts"].as_array().expect("a list").clone();
+        let recipe = facts.into_iter().find(|fact| fact["key"] == "recipe").expect("a fact");
+        recipe["level"].as_str().expect("a word").to_owned()
+    };
+    assert_eq!(level(), "checked");
+    let statement = "rebuilt/lm-1.0.0.f32.mpkg.rebuild.dsse.json";
+    // The publisher's own word adds nothing.
+    for (key, expected) in [("me", "checked"), ("other", "reproduced")] {
+        world.run(["rebuild", "lm@1.0.0", "--attest", key]).succeeds();
+        world.run(["publish", "--to", "registry", "--attestation", statement]).succeeds();
+        assert_eq!(level(), expected, "{key}");
+    }
+}
+
+#[test]
 fn the_example_model_is_main_once_everything_was_looked_at() {
     let world = World::new();
     trust(&world);

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::Result;
 use super::presence::{Presence, Weights};
+use super::reproduced::Reproduced;
 use crate::build::tree::SourceTree;
 use crate::ops::licenses::Licences;
 use crate::ops::lineage::{Part, Places};
@@ -14,7 +15,11 @@ use crate::study::facts::FactStore;
 use crate::study::licences::{Evidence, Freedom, Level, LicenceFact, What};
 
 /// The facts of each part of the lineage, without those about what it needs.
-pub(super) fn own_facts(licences: &Licences, places: &Places<'_>) -> Result<Vec<Vec<Fact>>> {
+pub(super) fn own_facts(
+    licences: &Licences,
+    rebuilds: &[Option<Reproduced>],
+    places: &Places<'_>,
+) -> Result<Vec<Vec<Fact>>> {
     let store = FactStore::open(&places.home.cache());
     let parts = licences.parts.iter().enumerate();
     parts
@@ -26,6 +31,7 @@ pub(super) fn own_facts(licences: &Licences, places: &Places<'_>) -> Result<Vec<
                 .map(|fact| licence(fact, part))
                 .collect();
             facts.push(source(part));
+            facts.extend(part.tree.as_ref().map(|_| recipe(part, rebuilds[number].as_ref())));
             if let Some(tree) = &part.tree {
                 facts.extend(of_tree(tree, part, licences, (places, &store))?);
             }
@@ -131,8 +137,7 @@ fn of_tree(
     (places, store): (&Places<'_>, &FactStore),
 ) -> Result<Vec<Fact>> {
     let manifest = tree.manifest();
-    let mut facts = vec![recipe(part)];
-    facts.extend(trained_on(tree, part, licences));
+    let mut facts: Vec<Fact> = trained_on(tree, part, licences).into_iter().collect();
     let presence = Presence { tree, places, store };
     for reference in &manifest.data {
         facts.push(presence.fact(reference));
@@ -157,11 +162,12 @@ fn of_tree(
 }
 
 /// Whether everything that is done is written down, which a manifest without steps cannot be.
-fn recipe(part: &Part) -> Fact {
+fn recipe(part: &Part, rebuild: Option<&Reproduced>) -> Fact {
     let fact = Fact::good("recipe", "the recipe is complete", "the steps of the manifest");
-    match part.is_binary {
-        true => fact.at(Level::Checked, None),
-        false => fact,
+    match (rebuild, part.is_binary) {
+        (Some(rebuild), _) => rebuild.strengthen(fact),
+        (None, true) => fact.at(Level::Checked, None),
+        (None, false) => fact,
     }
 }
 

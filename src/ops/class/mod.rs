@@ -4,6 +4,7 @@
 mod framework;
 mod gather;
 mod presence;
+mod reproduced;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ use crate::study::class::{Class, Fact, Framework, Value, class_of};
 use crate::study::licences::Level;
 
 pub use licenses::{Error, Result};
+use reproduced::Reproduced;
 
 /// The classes of a lineage.
 #[derive(Debug, Clone)]
@@ -72,12 +74,18 @@ pub fn class(
     let _use = CacheUse::begin(&places.home.cache(), || {
         places.progress.note("Waiting for an mpkg that clears the cache");
     })?;
-    let lineage = Genealogist::new(places)?.follow(subject)?;
+    let mut genealogist = Genealogist::new(places)?;
+    let lineage = genealogist.follow(subject)?;
+    let rebuilds: Vec<Option<Reproduced>> = lineage
+        .parts
+        .iter()
+        .map(|part| Reproduced::of(part, &mut genealogist))
+        .collect::<Result<_>>()?;
     if looking != Looking::Here {
         presence::fetch_all(&lineage, places, now)?;
     }
     let licences = licenses::of_lineage(lineage, looking, places, now)?;
-    let own = gather::own_facts(&licences, places)?;
+    let own = gather::own_facts(&licences, &rebuilds, places)?;
     let classified = classify(&licences, own);
     let first = licences.parts.first();
     let is_model = first.is_some_and(|it| matches!(it.package.kind, Kind::Model | Kind::Adapter));

@@ -120,7 +120,9 @@ fn one(text: &str) -> Option<String> {
     if let Some((_, expression)) = known {
         return Some((*expression).to_owned());
     }
-    gnu(short).or_else(|| creative(short)).or_else(|| near(text))
+    // A classifier says it again in brackets.
+    let bare = text.split_once(" (").map(|(bare, _)| bare);
+    gnu(short).or_else(|| creative(short)).or_else(|| near(text)).or_else(|| one(bare?))
 }
 
 /// `GPL-3+ with GCC exception`: the exception only where it is on the SPDX list.
@@ -160,7 +162,6 @@ fn later(text: &str) -> Option<String> {
 
 /// `gpl 2+`, `gnu general public license v3 or later (gplv3+)`, `lgpl 2.1`.
 fn gnu(plain_name: &str) -> Option<String> {
-    // A classifier says it twice, the second time in brackets.
     let words = plain_name.trim_start_matches("gnu ");
     let families = [
         ("affero general public license", "AGPL"),

@@ -16,7 +16,7 @@ static TAG: LazyLock<Regex> =
     LazyLock::new(|| regex(r"SPDX-License-Identifier:[ \t]*([A-Za-z0-9.+() \-]{1,200})"));
 static GNU: LazyLock<Regex> = LazyLock::new(|| {
     regex(concat!(
-        r"(?i)\b(?:(?:gnu )?(lesser |library |affero )?general public licen[sc]e|([al])?gpl)\b",
+        r"(?i)\b(?:(?:gnu )?(lesser |library |affero )?general public licen[sc]e|([al])?gpl)",
         r"(?:[^.]{0,160}?\bversion |,? ?(?:version|v\.?)? ?-?)(\d(?:\.\d)?)\b",
         r"( of the licen[sc]e)?(,? ?\(?(?:or|and) ?\(?(?:at your option\)?)?,? ?(?:any )?(?:later|newer)|\+| only|,? or,? at your option,? any later)?"
     ))
