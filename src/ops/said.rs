@@ -115,7 +115,11 @@ fn summary(statement: &Statement) -> Option<String> {
             let claim = RebuildClaim::of(statement).ok()??;
             Some(format!("{}, rebuilt {}", claim.verdict, claim.started.strftime("%Y-%m-%d")))
         }
-        SEGMENTS_V1 => Some(format!("{}, a part alone", text(&said["verdict"])?)),
+        SEGMENTS_V1 => {
+            let share = &said["share"];
+            let (some, all) = (share["segments"].as_u64()?, share["of-segments"].as_u64()?);
+            Some(format!("{} in {some} of {all} segments", text(&said["verdict"])?))
+        }
         TEST_RESULT_V01 => Some(format!(
             "{}, {} passed and {} failed",
             text(&said["result"])?,

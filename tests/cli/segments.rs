@@ -159,6 +159,8 @@ fn checkpoints_that_are_missing_or_altered_are_errors() {
     // The end is always checked.
     std::fs::remove_file(world.path(&checkpoint(4))).unwrap();
     assert_eq!(kind(&["--segment", "0"]), "checkpoint-missing");
+    let rebuilds = std::fs::read_dir(world.path("home/cache/rebuilds")).unwrap().flatten();
+    assert!(rebuilds.map(|entry| entry.path()).all(|path| path.is_file()), "only locks are left");
 }
 
 fn flipped(bytes: &[u8]) -> Vec<u8> {
@@ -354,6 +356,9 @@ fn no_policy_counts_parts_as_a_rebuild_and_a_different_part_is_a_mismatch() {
     refused
         .fails_with(&["1 rebuild that came out identical must be signed by university, and 0 are"]);
     assert_eq!(attest("2"), 1);
+    let said = world.with_registry(["attest", "show", "steady"]).succeeds().stdout;
+    assert!(said.contains("urn:mpkg:segments:1: by university"), "{said}");
+    assert!(said.contains("different in 1 of 4 segments"), "{said}");
     let refused = world.with_registry(["install", "steady"]);
     refused.fails_with(&["university", "found it different, below the identical asked for"]);
 }

@@ -152,36 +152,18 @@ pub fn check_segments(
 ) -> Result<Checked, Error> {
     let subject = Subject::open(options, setting)?;
     let wanted = Wanted::of(&subject, &options.package, which)?;
-    let first = &subject.released;
-    let path = first.package().path();
     let work = subject.work("-segments", setting)?;
     remove_folder(work.folder())?;
-    let supply = Supply {
-        release: &wanted.release,
-        beside: path.parent().unwrap_or(Path::new(".")),
-        folder: &work.folder().join("released"),
-        setting,
-    };
-    let segments = wanted.runs(&supply, &work.folder().join("again"))?;
-    let results = work.folder().join("results");
-    let shelf = work.folder().join("steps");
-    let build_options = BuildOptions {
-        segments: segments.clone(),
-        ..subject.options(first, &results, &options.with, shelf)
-    };
-    let built = match build(&build_options, setting, executor)? {
-        Outcome::Built(built) => *built,
-        Outcome::Planned(_) | Outcome::Shell => unreachable!("neither was asked for"),
-    };
-    let second = Unpacked::of(open(&built.results.join(&built.record.outputs[0].file))?, setting)?;
-    let graded = grade_package(first, &second, &built, setting)?;
-    let Graded { comparison: closing, probes, .. } = graded;
-    let facts = wanted.compare(&supply, &segments.runs, &built, setting)?;
+    let ran = wanted.run(&subject, work.folder(), &options.with, setting, executor);
+    // Checkpoints are large: they go whatever came of it.
     remove_folder(work.folder())?;
+    let Ran { built, graded, facts } = ran?;
+    let Graded { comparison: closing, probes, .. } = graded;
+    let package = subject.released.package();
     let weakest = facts.iter().map(|segment| segment.verdict).min();
     let checked = Checked {
-        package: first.package().package_digest(),
-        file: first.package().file_digest()?,
+        package: package.package_digest(),
+        file: package.file_digest()?,
         source: subject.recorded.source,
         verdict: weakest.map_or(closing.verdict, |weakest| weakest.min(closing.verdict)),
         share: wanted.share(),
@@ -226,7 +208,47 @@ struct Wanted {
     places: Vec<Place>,
 }
 
+/// What was run and found.
+struct Ran {
+    built: Built,
+    /// The package that was made from the last checkpoints, beside the released one.
+    graded: Graded,
+    facts: Vec<SegmentFacts>,
+}
+
 impl Wanted {
+    /// Brings the checkpoints into `folder`, runs everything there, and compares.
+    fn run(
+        &self,
+        subject: &Subject,
+        folder: &Path,
+        with: &[PathBuf],
+        setting: &Setting<'_>,
+        executor: &dyn Executor,
+    ) -> Result<Ran, Error> {
+        let first = &subject.released;
+        let supply = Supply {
+            release: &self.release,
+            beside: first.package().path().parent().unwrap_or(Path::new(".")),
+            folder: &folder.join("released"),
+            setting,
+        };
+        let segments = self.runs(&supply, &folder.join("again"))?;
+        let options = BuildOptions {
+            segments: segments.clone(),
+            ..subject.options(first, &folder.join("results"), with, folder.join("steps"))
+        };
+        let built = match build(&options, setting, executor)? {
+            Outcome::Built(built) => *built,
+            Outcome::Planned(_) | Outcome::Shell => unreachable!("neither was asked for"),
+        };
+        let package = open(&built.results.join(&built.record.outputs[0].file))?;
+        let second = Unpacked::of(package, setting)?;
+        let graded = grade_package(first, &second, &built, setting)?;
+        let facts = self.compare(&supply, &segments.runs, &built, setting)?;
+        Ok(Ran { built, graded, facts })
+    }
+
     /// Finds the chains of the steps that lead to the package, and chooses among their segments.
     fn of(subject: &Subject, operand: &Operand, which: &Which) -> Result<Self, Error> {
         let package = subject.released.package();
