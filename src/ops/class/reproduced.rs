@@ -60,5 +60,5 @@ fn read(bytes: &[u8], key: PublicKey, about: Rebuildable<'_>) -> Option<Reproduc
         && claim.fault(about).is_none()
         && claim.verdict > Verdict::Different;
     let key = key.id().short();
-    is_one.then(|| Reproduced { verdict: claim.verdict, started: claim.started, key })
+    is_one.then_some(Reproduced { verdict: claim.verdict, started: claim.started, key })
 }
