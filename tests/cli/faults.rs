@@ -260,6 +260,18 @@ fn case_39_registry_yank() {
     Scenario::new(world, REGISTRY, Again::Always, &arguments).enumerate();
 }
 
+/// An advisory is there with its record and its signatures, or not at all.
+#[test]
+fn case_39_publish_advisory() {
+    const VIEW: View = View::Said(&[&["advisory", "list"], &["audit", "lm", "--partial"]]);
+    let (world, registry) = registry();
+    let new = ["advisory", "new", "--package", "lm", "--summary", "It is wrong", "--out", "a.json"];
+    world.run(new).succeeds();
+    world.run(["advisory", "sign", "a.json", "--key", "me"]).succeeds();
+    let arguments = ["publish", "--to", &registry, "--advisory", "a.json"];
+    Scenario::new(world, VIEW, Again::Always, &arguments).enumerate();
+}
+
 /// All that is signed online is near its end or over: whoever reads the registry says so, until it
 /// is refreshed.
 #[test]
