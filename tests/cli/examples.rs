@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use mpkg::archive::Package;
+use mpkg::crypto::ForeignKey;
 use mpkg::net::{Address, Client, NetOptions, Network};
 use mpkg::package::manifest::Manifest;
 use mpkg::package::{Digest, LockFile};
@@ -133,4 +134,28 @@ fn the_corpus_builds_into_what_is_published() {
 #[test]
 fn the_tokenizer_builds_into_what_is_published() {
     builds_what_is_published("docs-tokenizer", "bpe-1024");
+}
+
+/// A second key rebuilt every package of the committed registry, and a policy that asks for that
+/// lets all of them in.
+#[test]
+fn every_example_was_rebuilt_by_a_second_key() {
+    let text = std::fs::read_to_string(example("throw-away-keys/throw-away-rebuilder.pem"));
+    let key = ForeignKey::of_text(&text.expect("the key"), "the key").open(None).expect("a key");
+    let world = World::new();
+    trust(&world);
+    let policy = format!(
+        "[default.rebuild]\nof = [\"second\"]\nverdict = \"within-tolerance\"\n\
+         [rebuilder.second]\nkeys = [\"\"\"{}\"\"\"]\n",
+        key.public().to_pem()
+    );
+    world.write("home/policy.toml", policy);
+    for name in trees().keys() {
+        for variant in published(name).keys() {
+            let wish = format!("{name}:{variant}");
+            let install = ["install", "--registry", "example", "--dry-run", wish.as_str()];
+            let plan = world.run(install).succeeds().stdout;
+            assert!(plan.contains("rebuilt by second ("), "{plan}");
+        }
+    }
 }

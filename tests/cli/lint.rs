@@ -64,15 +64,15 @@ type Edit = fn(&Tree);
 /// What makes lint give each tag, on a tree of the kind `model`.
 const TRIGGERS: &[(&str, Edit)] = &[
     ("absolute-path", |tree| {
-        tree.manifest("\"{data.validation}\", \"{out}\"]", "\"/home/me/data.txt\", \"{out}\"]")
+        tree.manifest("\"{data.validation}\", \"{out}\"]", "\"/home/me/data.txt\", \"{out}\"]");
     }),
     ("bad-manifest", |tree| tree.manifest("kind = \"model\"", "kind = \"modle\"")),
     ("base-model-not-a-dependency", |tree| {
-        tree.append("train.py", "\nMODEL = load.from_pretrained(\"org/base-7b\")\n")
+        tree.append("train.py", "\nMODEL = load.from_pretrained(\"org/base-7b\")\n");
     }),
     ("changelog-missing", |tree| tree.remove("CHANGELOG.md")),
     ("changelog-without-version", |tree| {
-        tree.manifest("version = \"0.1.0\"", "version = \"0.1.1\"")
+        tree.manifest("version = \"0.1.0\"", "version = \"0.1.1\"");
     }),
     ("checkpoint-chain-missing", |tree| {
         tree.manifest("time = \"5m\"", "time = \"8h\"");
@@ -90,7 +90,7 @@ const TRIGGERS: &[(&str, Edit)] = &[
     }),
     ("data-without-digest", |tree| tree.data("urls = [\"https://example.org/a\"]\nsize = 3")),
     ("dependency-unused", |tree| {
-        tree.append("mpkg.toml", "\n[build-dependencies]\nsome-corpus = \"^1\"\n")
+        tree.append("mpkg.toml", "\n[build-dependencies]\nsome-corpus = \"^1\"\n");
     }),
     ("duplicate-data", |tree| {
         tree.write("data/more.txt", tree.read("data/train.txt"));
@@ -102,13 +102,13 @@ const TRIGGERS: &[(&str, Edit)] = &[
         std::fs::set_permissions(tree.0.join("README.md"), mode).expect("a mode");
     }),
     ("floating-reference", |tree| {
-        tree.fetched("\"https://a.example/resolve/main/x.txt\", \"https://b.example/x.txt\"")
+        tree.fetched("\"https://a.example/resolve/main/x.txt\", \"https://b.example/x.txt\"");
     }),
     ("gpu-bitwise", |tree| {
         tree.manifest(
             "cpus = 1, memory = \"512MiB\", time",
             "cpus = 1, gpus = 1, memory = \"512MiB\", time",
-        )
+        );
     }),
     ("large-file", |tree| tree.write("data/big.raw", vec![1; 16 << 20])),
     ("license-conflict", |tree| {
@@ -123,23 +123,23 @@ const TRIGGERS: &[(&str, Edit)] = &[
         );
     }),
     ("license-evidence-missing", |tree| {
-        tree.manifest("license-evidence = \"LICENSES/CC0-1.0.txt\"\n", "")
+        tree.manifest("license-evidence = \"LICENSES/CC0-1.0.txt\"\n", "");
     }),
     ("license-evidence-not-there", |tree| {
         tree.manifest(
             "license-evidence = \"LICENSES/CC0-1.0.txt\"",
             "license-evidence = \"LICENSES/CC0.txt\"",
-        )
+        );
     }),
     ("license-text-missing", |tree| {
-        tree.manifest("workshop\"\nlicense = \"CC0-1.0\"", "workshop\"\nlicense = \"MIT\"")
+        tree.manifest("workshop\"\nlicense = \"CC0-1.0\"", "workshop\"\nlicense = \"MIT\"");
     }),
     ("license-text-unused", |tree| tree.write("LICENSES/MIT.txt", "Permission is granted.\n")),
     ("license-unknown", |tree| {
         tree.manifest(
             "path = \"data/train.txt\"\nlicense = \"CC0-1.0\"",
             "path = \"data/train.txt\"\nlicense = \"LicenseRef-unknown\"",
-        )
+        );
     }),
     ("lock-missing", |tree| tree.append("mpkg.toml", "\n[dependencies]\nsome-lm = \"^1\"\n")),
     ("model-card-empty", |tree| tree.write("README.md", "# A model\n\nIt is good.\n")),
@@ -147,10 +147,10 @@ const TRIGGERS: &[(&str, Edit)] = &[
     ("model-card-not-packed", |tree| tree.manifest(", \"README.md\"]", "]")),
     ("model-card-todo", |tree| tree.append("README.md", "\nTODO: say how it was measured.\n")),
     ("network-in-code", |tree| {
-        tree.append("train.py", "\nurllib.request.urlopen(\"https://example.org\")\n")
+        tree.append("train.py", "\nurllib.request.urlopen(\"https://example.org\")\n");
     }),
     ("network-in-step", |tree| {
-        tree.manifest("run = [\"python3\", \"train.py\",", "run = [\"curl\", \"train.py\",")
+        tree.manifest("run = [\"python3\", \"train.py\",", "run = [\"curl\", \"train.py\",");
     }),
     ("override-expired", |tree| {
         tree.append("README.md", "\nTODO: say more.\n");
@@ -158,22 +158,22 @@ const TRIGGERS: &[(&str, Edit)] = &[
     }),
     ("override-unused", |tree| tree.write("lint.toml", overrides("pickle", "2999-12-31"))),
     ("personal-data", |tree| {
-        let lines: String =
+        let lines: Vec<_> =
             (0..6).map(|n| format!("Write to person{n}@example.org at once.\n")).collect();
-        tree.append("data/train.txt", &lines);
+        tree.append("data/train.txt", &lines.concat());
     }),
     ("pickle", |tree| {
-        tree.write("data/old.raw", b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00\x8c\x02os\x94\x8c\x06system\x94\x93\x94\x8c\x01x\x94\x85\x94R\x94.")
+        tree.write("data/old.raw", b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00\x8c\x02os\x94\x8c\x06system\x94\x93\x94\x8c\x01x\x94\x85\x94R\x94.");
     }),
     ("plain-http", |tree| tree.fetched("\"http://a.example/x.txt\", \"https://b.example/x.txt\"")),
     ("probe-missing", |tree| tree.manifest("level = \"bitwise\"", "level = \"behaviour\"")),
     ("python-unpinned", |tree| tree.manifest("python = \">=3.8\"", "")),
     ("quantised-without-parent", |tree| tree.manifest("name = \"f32\"", "name = \"q4_0\"")),
     ("reproducibility-missing", |tree| {
-        tree.manifest("[reproducibility]\nlevel = \"bitwise\"\n", "")
+        tree.manifest("[reproducibility]\nlevel = \"bitwise\"\n", "");
     }),
     ("secret-in-tree", |tree| {
-        tree.write("notes.txt", "token: hf_abcdefghijklmnopqrstuvwxyzABCDEF\n")
+        tree.write("notes.txt", "token: hf_abcdefghijklmnopqrstuvwxyzABCDEF\n");
     }),
     ("seed-missing", |tree| tree.append("train.py", "\nimport random\n")),
     ("seed-random", |tree| tree.append("tensors.py", "\nNOISE = os.urandom(8)\n")),
@@ -181,19 +181,19 @@ const TRIGGERS: &[(&str, Edit)] = &[
         tree.manifest(
             "run = [\"python3\", \"train.py\",",
             "run = [\"sh\", \"-c\", \"python3 train.py\",",
-        )
+        );
     }),
     ("single-address", |tree| tree.fetched("\"https://a.example/1.0/x.txt\"")),
     ("step-unused", |tree| {
         tree.append(
             "mpkg.toml",
             "\n[[step]]\nname = \"look\"\nrun = [\"cp\", \"README.md\", \"{out}/x\"]\n",
-        )
+        );
     }),
     ("summary-style", |tree| tree.manifest("summary = \"Character", "summary = \"a character")),
     ("tasks-missing", |tree| tree.manifest("tasks = [\"text-generation\"]\n", "")),
     ("test-data-in-training-data", |tree| {
-        tree.write("data/validation.txt", tree.read("data/train.txt"))
+        tree.write("data/validation.txt", tree.read("data/train.txt"));
     }),
     ("test-missing", |tree| {
         let text = tree.read("mpkg.toml");
@@ -205,17 +205,17 @@ const TRIGGERS: &[(&str, Edit)] = &[
         );
     }),
     ("test-uses-training-data", |tree| {
-        tree.manifest("\"{package}\", \"{data.validation}\"]", "\"{package}\", \"{data.train}\"]")
+        tree.manifest("\"{package}\", \"{data.validation}\"]", "\"{package}\", \"{data.train}\"]");
     }),
     ("tokenizer-not-built", |tree| tree.write("tokenizer.json", "{}\n")),
     ("truncated-digest", |tree| {
-        tree.data("urls = [\"https://example.org/a\"]\nsize = 3\nsha256 = \"abab\"")
+        tree.data("urls = [\"https://example.org/a\"]\nsize = 3\nsha256 = \"abab\"");
     }),
     ("weights-header", |tree| {
         tree.write(
             "data/w.safetensors",
             safetensors("{ \"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}   "),
-        )
+        );
     }),
     ("weights-in-source", |tree| tree.write("base.gguf", "GGUF")),
 ];
@@ -226,13 +226,13 @@ const REMEDIES: &[(&str, Edit)] = &[
         tree.manifest(
             "kind = \"model\"\n",
             "kind = \"model\"\nhomepage = \"https://example.org\"\n",
-        )
+        );
     }),
     ("maintainer-missing", |tree| {
         tree.manifest(
             "kind = \"model\"\n",
             "kind = \"model\"\nmaintainers = [\"Me <me@example.org>\"]\n",
-        )
+        );
     }),
 ];
 

@@ -91,9 +91,7 @@ fn folders_are_listed_the_other_way_round() {
         for name in ["a", "b", "c/d", "c/e", "c/f", "g/h", "i"] {
             cell.world.write(&format!("source/{name}"), name);
         }
-        if cell.plan.namespaces.is_none() {
-            return None;
-        }
+        cell.plan.namespaces.as_ref()?;
         cell.plan.conditions = Conditions { folders, ..Conditions::default() };
         let outcome = cell.python(
             "for folder in ['.', 'c']:\n    print(' '.join(os.listdir(folder)))\n\
