@@ -268,15 +268,7 @@ impl Vex {
     /// # Errors
     /// Everything that is not as it should be.
     pub fn read(value: &Value) -> Result<Self, Vec<Fault>> {
-        let mut faults = Vec::new();
-        let found = Object::root(value, &mut faults).and_then(|root| Self::of(&root, &mut faults));
-        match found {
-            Some(found) if faults.is_empty() => Ok(found),
-            _ => {
-                faults.dedup();
-                Err(faults)
-            }
-        }
+        Object::read(value, Self::of)
     }
 
     fn of(root: &Object<'_>, faults: &mut Vec<Fault>) -> Option<Self> {

@@ -25,9 +25,24 @@ pub(super) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// The whole document.
-    pub(super) fn root(value: &'a Value, faults: &mut Vec<Fault>) -> Option<Self> {
-        Self::at(value, String::new(), faults)
+    /// What `reader` makes of the whole document.
+    ///
+    /// # Errors
+    /// Everything that is not as it should be.
+    pub(super) fn read<T>(
+        value: &'a Value,
+        reader: impl FnOnce(&Self, &mut Vec<Fault>) -> Option<T>,
+    ) -> Result<T, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let found =
+            Self::at(value, String::new(), &mut faults).and_then(|root| reader(&root, &mut faults));
+        match found {
+            Some(found) if faults.is_empty() => Ok(found),
+            _ => {
+                faults.dedup();
+                Err(faults)
+            }
+        }
     }
 
     fn at(value: &'a Value, place: String, faults: &mut Vec<Fault>) -> Option<Self> {

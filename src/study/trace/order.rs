@@ -21,7 +21,7 @@ const STRIDE: usize = 256;
 /// How many bytes of a suffix stand in the table.
 const KEY: usize = 8;
 /// After so many looks at mapped pages they are let go, which bounds the memory of a query.
-const LOOKS: u32 = 1 << 8;
+const LOOKS: u32 = 1 << 10;
 
 /// Where the files of a shard lie.
 pub(super) struct Files {
